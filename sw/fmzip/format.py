@@ -1,0 +1,296 @@
+"""The frame format as tables: one definition for reference, gateware, driver and documents.
+
+``docs/format.md`` is the normative text; the tables in it are generated from this module (``make
+docs``), and a test compares them. Standard library only: the gateware imports this file too.
+
+A frame is one coded feature map::
+
+    head    header | configuration | totals | tile index | zeros to the burst, ending in a CRC-32
+    tiles   each padded with zeros to the burst
+
+All integers are little-endian. Bits are numbered from the least significant bit of the first byte.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import NamedTuple
+
+MAGIC = 0x465A4D46  # b"FMZF"
+VERSION = 1
+
+BLOCK = 8  # values that one transform sees
+SECTION_BYTES = 8  # the sections of a coded tile begin at multiples of this
+WIDTH_BITS = 4  # one width per block
+WIDTH_MAX = 11  # two's complement bits of the widest symbol
+SYMBOL_MAX = 2 ** (WIDTH_MAX - 1) - 1  # symbols saturate at +-SYMBOL_MAX
+
+# Forward: coefficient = DCT8 @ value, no rounding, at most 18 bits. The rows have a norm of 2**7.5
+# (within 0.05 %), so a step of 1 LSB of an orthonormal transform is STEP_PER_LSB.
+# Source: the 8-point matrix of ITU-T H.265, 8.6.4.2.
+DCT8 = (
+    (64, 64, 64, 64, 64, 64, 64, 64),
+    (89, 75, 50, 18, -18, -50, -75, -89),
+    (83, 36, -36, -83, -83, -36, 36, 83),
+    (75, -18, -89, -50, 50, 89, 18, -75),
+    (64, -64, -64, 64, 64, -64, -64, 64),
+    (50, -89, 18, 75, -75, -18, 89, -50),
+    (36, -83, 83, -36, -36, 83, -83, 36),
+    (18, -50, 75, -89, 89, -75, 50, -18),
+)
+STEP_PER_LSB = 2**7.5
+STEP_MAX = 0xFFFF
+
+# Inverse: c = clamp((symbol * step + 2**4) >> 5), value = (DCT8^T @ c + 2**9) >> 10.
+DEQUANT_SHIFT = 5
+DEQUANT_BITS = 13  # c is clamped to this signed width
+INVERSE_SHIFT = 10
+
+
+class Dtype(IntEnum):
+    """Type of a stored value."""
+
+    UINT8 = 0
+    INT8 = 1
+
+
+class Transform(IntEnum):
+    """Transform of a block, which also fixes the block's shape."""
+
+    DCT8 = 1  # 8-point integer DCT over 8 channels of one pixel
+
+
+class Coder(IntEnum):
+    """How the symbols of a block are packed."""
+
+    WIDTH = 1  # one width for the block, every kept symbol
+    BITMAP = 2  # one width for the block, zero flags, the symbols that are not zero
+
+
+class TileMode(IntEnum):
+    """How one tile is stored."""
+
+    CODED = 0
+    RAW = 1  # the values themselves; chosen where coding would not save a burst
+
+
+class Field(NamedTuple):
+    """One little-endian unsigned field of the head: byte offset and size."""
+
+    name: str
+    offset: int
+    size: int
+    meaning: str
+
+    @property
+    def bits(self) -> slice:
+        """The field's bits, counted from bit 0 of byte 0."""
+        return slice(8 * self.offset, 8 * (self.offset + self.size))
+
+
+def _layout(*rows: tuple[str, int, str]) -> tuple[Field, ...]:
+    table, offset = [], 0
+    for name, size, meaning in rows:
+        table.append(Field(name, offset, size, meaning))
+        offset += size
+    return tuple(table)
+
+
+HEAD = _layout(
+    ("magic", 4, f"{MAGIC:#010x}, the bytes `FMZF`"),
+    ("version", 1, f"{VERSION}"),
+    ("dtype", 1, "0: uint8, 1: int8"),
+    ("zero_point", 1, "the stored value that means zero, in the type `dtype`"),
+    ("burst_log2", 1, "log2 of the DRAM burst in bytes, 3 to 8"),
+    ("channels", 2, "C, 1 to 65535"),
+    ("height", 2, "H, 1 to 65535"),
+    ("width", 2, "W, 1 to 65535"),
+    ("tile_rows", 2, "rows of a tile, 1 to H"),
+    ("tile_cols", 2, "columns of a tile, 1 to W"),
+    ("config_bytes", 2, "size of the configuration that follows `tiles`: 8"),
+    ("tiles", 4, "number of tiles, ceil(H / tile_rows) * ceil(W / tile_cols)"),
+    ("transform", 1, "1: DCT-8 over channels"),
+    ("coder", 1, "1: width, 2: bitmap"),
+    ("options", 1, "bit 0: zero bitmap; other bits 0"),
+    ("keep", 1, "bit k set: coefficient k is kept; not 0"),
+    ("step", 2, "quantisation step in units of 2**-7.5 LSB, 1 to 65535"),
+    ("reserved", 2, "0"),
+    ("payload_bursts", 4, "size of all tiles, in bursts"),
+    ("tiles_crc", 4, "CRC-32 of all tiles, padding included"),
+)
+FIELD = {f.name: f for f in HEAD}
+# What is known before the first value is coded; the two totals behind it are not.
+STATIC_BYTES = FIELD["payload_bursts"].offset
+INDEX_OFFSET = HEAD[-1].offset + HEAD[-1].size
+CONFIG_BYTES = STATIC_BYTES - FIELD["transform"].offset
+OPTION_ZERO_BITMAP = 1
+
+INDEX_BYTES = 4  # one entry per tile: where it starts, in bursts behind the head, and its mode
+INDEX_OFFSET_BITS = 30
+CRC_BYTES = 4  # the last bytes of the head: CRC-32 of all bytes before them
+
+# The tile that is chosen where the user chooses none: whole rows, about TILE_BLOCKS_AIM blocks.
+TILE_BLOCKS_AIM = 512
+TILE_BLOCKS_MAX = 2048
+
+
+def ceil_div(a: int, b: int) -> int:
+    """Smallest integer that is not below ``a / b``."""
+    return -(-a // b)
+
+
+def round_up(a: int, multiple: int) -> int:
+    """Smallest multiple of ``multiple`` that is not below ``a``."""
+    return ceil_div(a, multiple) * multiple
+
+
+def reciprocal(step: int) -> tuple[int, int]:
+    """Multiplier (16 bits) and shift that stand for a division by ``step`` in the encoder.
+
+    ``symbol = (coefficient * multiplier + 2**(shift - 1)) >> shift``, an arithmetic shift: ties go
+    towards plus infinity, for negative coefficients too.
+    """
+    shift = 15 + (step - 1).bit_length()
+    return ((1 << shift) + step // 2) // step, shift
+
+
+def default_tile(channels: int, height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of the tile that is used where the user gives none.
+
+    Whole rows as long as one row has at most ``TILE_BLOCKS_MAX`` blocks, several where rows are
+    short. Small tiles make random access cheap, large ones make index and padding cheap.
+    """
+    per_pixel = ceil_div(channels, BLOCK)
+    cols = max(1, min(width, TILE_BLOCKS_MAX // per_pixel))
+    rows = max(1, min(height, TILE_BLOCKS_AIM // (per_pixel * cols))) if cols == width else 1
+    return rows, cols
+
+
+class Tile(NamedTuple):
+    """Place of one tile in the map: pixel rows ``row .. row + rows - 1``, columns alike."""
+
+    row: int
+    col: int
+    rows: int
+    cols: int
+
+
+@dataclass(frozen=True)
+class FrameConfig:
+    """Everything that is known of a frame before its values are coded.
+
+    Parameters
+    ----------
+    channels, height, width : shape of the map, 1 to 65535 each
+    dtype : type of the stored values
+    zero_point : the stored value that means zero, in the range of ``dtype``
+    tile_rows, tile_cols : size of a tile in pixels; a tile holds all channels
+    burst_log2 : log2 of the DRAM burst in bytes, 3 to 8
+    transform, coder : stages of the pipeline
+    zero_bitmap : store which values are zero, so that zeros survive the transform
+    keep : bit k set: coefficient k is kept
+    step : quantisation step in units of ``1 / STEP_PER_LSB`` LSB, 1 to 65535
+
+    Raises
+    ------
+    ValueError : a parameter is outside its range
+    """
+
+    channels: int
+    height: int
+    width: int
+    dtype: Dtype = Dtype.UINT8
+    zero_point: int = 0
+    tile_rows: int = 1
+    tile_cols: int = 1
+    burst_log2: int = 5
+    transform: Transform = Transform.DCT8
+    coder: Coder = Coder.WIDTH
+    zero_bitmap: bool = False
+    keep: int = 0xFF
+    step: int = 724
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("channels", 1, 0xFFFF),
+            ("height", 1, 0xFFFF),
+            ("width", 1, 0xFFFF),
+            ("zero_point", *self.value_range),
+            ("tile_rows", 1, self.height),
+            ("tile_cols", 1, self.width),
+            ("burst_log2", 3, 8),
+            ("keep", 1, 0xFF),
+            ("step", 1, STEP_MAX),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int):
+                raise TypeError(f"{name} must be an integer, not {value!r}")
+            if not low <= value <= high:
+                raise ValueError(f"{name} must be {low} to {high}, not {value}")
+
+    @property
+    def value_range(self) -> tuple[int, int]:
+        """Lowest and highest stored value."""
+        return (-128, 127) if self.dtype == Dtype.INT8 else (0, 255)
+
+    @property
+    def unipolar(self) -> bool:
+        """True where no value lies below the zero point, as after a ReLU."""
+        return self.zero_point == self.value_range[0]
+
+    @property
+    def values(self) -> int:
+        return self.channels * self.height * self.width
+
+    @property
+    def burst_bytes(self) -> int:
+        return 1 << self.burst_log2
+
+    @property
+    def blocks_per_pixel(self) -> int:
+        """Blocks of 8 channels; the last one is filled up with zeros."""
+        return ceil_div(self.channels, BLOCK)
+
+    @property
+    def tiles(self) -> int:
+        return ceil_div(self.height, self.tile_rows) * ceil_div(self.width, self.tile_cols)
+
+    @property
+    def tile_blocks(self) -> int:
+        """Blocks of a full tile."""
+        return self.tile_rows * self.tile_cols * self.blocks_per_pixel
+
+    @property
+    def head_bytes(self) -> int:
+        """Size of the head: header, configuration, totals, index and CRC, padded to the burst."""
+        return round_up(INDEX_OFFSET + INDEX_BYTES * self.tiles + CRC_BYTES, self.burst_bytes)
+
+    @property
+    def max_bytes(self) -> int:
+        """Size of the frame when every tile is raw: no frame of this configuration is larger."""
+        return self.head_bytes + sum(
+            round_up(t.rows * t.cols * self.channels, self.burst_bytes) for t in self.iter_tiles()
+        )
+
+    def iter_tiles(self) -> Iterator[Tile]:
+        """The tiles in the order in which they are stored: by rows, then by columns."""
+        for row in range(0, self.height, self.tile_rows):
+            rows = min(self.tile_rows, self.height - row)
+            for col in range(0, self.width, self.tile_cols):
+                yield Tile(row, col, rows, min(self.tile_cols, self.width - col))
+
+    def static_head(self) -> bytes:
+        """The first ``STATIC_BYTES`` bytes of the frame."""
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        given |= {
+            "magic": MAGIC,
+            "version": VERSION,
+            "zero_point": self.zero_point & 0xFF,
+            "config_bytes": CONFIG_BYTES,
+            "tiles": self.tiles,
+            "options": OPTION_ZERO_BITMAP if self.zero_bitmap else 0,
+            "reserved": 0,
+        }
+        return b"".join(
+            int(given[f.name]).to_bytes(f.size, "little") for f in HEAD if f.offset < STATIC_BYTES
+        )

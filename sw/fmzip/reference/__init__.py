@@ -1,0 +1,6 @@
+"""The bit-exact NumPy reference: integer arrays in, integer arrays out, no float, no globals."""
+
+from fmzip.reference.frame import decode, encode
+from fmzip.reference.head import Head, frame_bytes, parse_head
+
+__all__ = ["Head", "decode", "encode", "frame_bytes", "parse_head"]

@@ -1,0 +1,271 @@
+"""Encode a feature map into a frame and back: the definition that the gateware is held to."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from zlib import crc32
+
+import numpy as np
+
+from fmzip.errors import FormatError
+from fmzip.format import (
+    BLOCK,
+    SECTION_BYTES,
+    SYMBOL_MAX,
+    WIDTH_MAX,
+    Coder,
+    FrameConfig,
+    TileMode,
+    ceil_div,
+    round_up,
+)
+from fmzip.reference import bitpack, dct, quantise, tiling
+from fmzip.reference.bitpack import Packing
+from fmzip.reference.head import Head, frame_bytes, parse_head, write_head
+
+_CHUNK = 4096  # blocks that go through the transform at once; keeps the temporaries in the cache
+_SECTION_BITS = 8 * SECTION_BYTES
+
+
+def packing_of(config: FrameConfig) -> Packing:
+    """How the symbols of a frame are packed."""
+    return Packing(config.coder, config.keep, unsigned_first=config.unipolar)
+
+
+def symbols_of_lanes(lanes: np.ndarray, config: FrameConfig) -> np.ndarray:
+    """Quantised symbols of planar blocks: uint8 or int8 [8, n] to int16 [8, n]."""
+    out = np.empty(lanes.shape, np.int16)
+    dropped = [k for k in range(BLOCK) if not config.keep >> k & 1]
+    for start in range(0, lanes.shape[1], _CHUNK):
+        part = slice(start, start + _CHUNK)
+        values = lanes[:, part].astype(np.int32) - config.zero_point
+        symbols = quantise.quantise(dct.forward(values), config.step)
+        symbols[dropped] = 0
+        out[:, part] = symbols
+    return out
+
+
+def lanes_of_symbols(
+    symbols: np.ndarray, nonzero: np.ndarray | None, config: FrameConfig
+) -> np.ndarray:
+    """Values of planar symbols.
+
+    Parameters
+    ----------
+    symbols : int16 [8, n]
+    nonzero : bool [8, n], the zero bitmap, or None where the frame has none
+
+    Returns
+    -------
+    uint8 or int8 [8, n], clamped to the range of the dtype
+    """
+    out = np.empty(symbols.shape, tiling.DTYPES[config.dtype])
+    low, high = (limit - config.zero_point for limit in config.value_range)
+    for start in range(0, symbols.shape[1], _CHUNK):
+        part = slice(start, start + _CHUNK)
+        values = dct.inverse(quantise.dequantise(symbols[:, part], config.step))
+        if nonzero is not None:
+            # In a unipolar map a value that is not zero is at least one above the zero point.
+            np.maximum(values, 1 if config.unipolar else low, out=values)
+            values *= nonzero[:, part]
+        np.clip(values, low, high, out=values)
+        values += config.zero_point
+        out[:, part] = values
+    return out
+
+
+@dataclass(frozen=True)
+class _Sections:
+    """The coded tiles of a frame, section by section.
+
+    Members
+    -------
+    widths : uint8 [n]
+    parts : uint64 words of the bitmaps and of the values
+    bounds : int64 [tiles + 1] each, words of each tile in ``parts``
+    """
+
+    widths: np.ndarray
+    parts: tuple[np.ndarray, np.ndarray]
+    bounds: tuple[np.ndarray, np.ndarray]
+
+
+def _section(
+    low: np.ndarray, high: np.ndarray, bits: np.ndarray, starts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Concatenate numbers of ``bits`` bits; each tile begins at a new word."""
+    before = np.concatenate(([0], np.cumsum(bits, dtype=np.int64)))
+    per_tile = before[starts]
+    words = np.concatenate(([0], np.cumsum(-(-np.diff(per_tile) // _SECTION_BITS))))
+    shift = words[:-1] * _SECTION_BITS - per_tile[:-1]
+    position = before[:-1] + np.repeat(shift, np.diff(starts))
+    return bitpack.place(low, high, position, int(words[-1])), words
+
+
+def _pack(lanes: np.ndarray, config: FrameConfig, starts: np.ndarray) -> _Sections:
+    packing = packing_of(config)
+    code, present, widths = bitpack.codes(symbols_of_lanes(lanes, config), packing)
+    coded = widths > 0
+    bitmap = np.zeros(widths.shape, np.uint64)
+    bits = 0
+    if config.zero_bitmap:
+        bitmap |= np.packbits(lanes != config.zero_point, axis=0, bitorder="little")[0]
+        bits += BLOCK
+    if config.coder == Coder.BITMAP:
+        for k in packing.kept:
+            bitmap |= present[k].astype(np.uint64) << np.uint64(bits)
+            bits += 1
+    bitmap *= coded
+    low, high = bitpack.join(code, present, widths)
+    sizes = bitpack.counts(present).astype(np.int64) * widths
+    bitmaps, bitmap_words = _section(bitmap, np.zeros_like(bitmap), coded * bits, starts)
+    values, value_words = _section(low, high, sizes, starts)
+    return _Sections(widths, (bitmaps, values), (bitmap_words, value_words))
+
+
+def _nibbles(widths: np.ndarray) -> bytes:
+    """The widths section of a tile: four bits per block, padded to the section size."""
+    padded = np.zeros(round_up(len(widths), 2 * SECTION_BYTES), np.uint8)
+    padded[: len(widths)] = widths
+    return (padded[0::2] | padded[1::2] << 4).tobytes()
+
+
+def encode(values: np.ndarray, config: FrameConfig) -> bytes:
+    """Code a feature map.
+
+    Parameters
+    ----------
+    values : uint8 or int8 [C, H, W], as ``config`` says
+
+    Returns
+    -------
+    The frame, at most ``config.max_bytes`` long.
+
+    Raises
+    ------
+    TypeError, ValueError : dtype or shape differ from the configuration
+    """
+    dtype = tiling.DTYPES[config.dtype]
+    shape = (config.channels, config.height, config.width)
+    if values.dtype != dtype:
+        raise TypeError(f"values must be {dtype}, not {values.dtype}")
+    if values.shape != shape:
+        raise ValueError(f"shape must be {shape}, not {values.shape}")
+    lanes = tiling.to_lanes(values, config)
+    starts = tiling.tile_starts(config)
+    sections = _pack(lanes, config, starts)
+    payload, modes = [], []
+    for t, (tile, (start, stop)) in enumerate(
+        zip(config.iter_tiles(), pairwise(starts), strict=True)
+    ):
+        coded = [_nibbles(sections.widths[start:stop])]
+        for words, bounds in zip(sections.parts, sections.bounds, strict=True):
+            coded.append(words[bounds[t] : bounds[t + 1]].astype("<u8").tobytes())
+        data = b"".join(coded)
+        raw_size = tile.rows * tile.cols * config.channels
+        # Equal sizes: raw, since it is exact at the same cost.
+        raw = ceil_div(raw_size, config.burst_bytes) <= ceil_div(len(data), config.burst_bytes)
+        if raw:
+            data = tiling.raw_bytes(lanes[:, start:stop], config)
+        payload.append(data.ljust(round_up(len(data), config.burst_bytes), b"\0"))
+        modes.append(TileMode.RAW if raw else TileMode.CODED)
+    offsets = np.concatenate(([0], np.cumsum([len(p) for p in payload])))
+    tiles = b"".join(payload)
+    return write_head(Head(config, offsets, np.array(modes, np.uint8), crc32(tiles))) + tiles
+
+
+def decode(frame: bytes) -> np.ndarray:
+    """Decode a frame: uint8 or int8 [C, H, W].
+
+    Raises
+    ------
+    FormatError : the bytes are not one intact frame
+    """
+    head = parse_head(frame)
+    config = head.config
+    size = frame_bytes(head)
+    if len(frame) != size:
+        what = "truncated" if len(frame) < size else "trailing bytes"
+        raise FormatError(f"{what}: {len(frame)} bytes, the head says {size}")
+    tiles = frame[config.head_bytes :]
+    if crc32(tiles) != head.tiles_crc:
+        raise FormatError("CRC-32 of the tiles does not match: the frame is corrupt")
+    starts = tiling.tile_starts(config)
+    widths, bitmap_part, value_part = [], [], []
+    raw: dict[int, np.ndarray] = {}
+    bitmap_bits = BLOCK * config.zero_bitmap
+    if config.coder == Coder.BITMAP:
+        bitmap_bits += len(packing_of(config).kept)
+    for t, tile in enumerate(config.iter_tiles()):
+        data = tiles[head.offsets[t] : head.offsets[t + 1]]
+        blocks = int(starts[t + 1] - starts[t])
+        if head.modes[t] == TileMode.RAW:
+            raw_size = tile.rows * tile.cols * config.channels
+            if len(data) != round_up(raw_size, config.burst_bytes) or any(data[raw_size:]):
+                raise FormatError(f"tile {t}: raw, but not {raw_size} bytes and zeros")
+            raw[t] = np.frombuffer(data[:raw_size], tiling.DTYPES[config.dtype])
+            widths.append(np.zeros(blocks, np.uint8))
+            bitmap_part.append(b"")
+            value_part.append(b"")
+            continue
+        width_bytes = round_up(ceil_div(blocks, 2), SECTION_BYTES)
+        if len(data) < width_bytes:
+            raise FormatError(f"tile {t}: {len(data)} bytes cannot hold {blocks} widths")
+        nibbles = np.frombuffer(data[:width_bytes], np.uint8)
+        both = np.stack((nibbles & 15, nibbles >> 4), axis=1).ravel()
+        if both.max() > WIDTH_MAX or both[blocks:].any():
+            raise FormatError(f"tile {t}: a width is {both.max()}, the limit is {WIDTH_MAX}")
+        widths.append(both[:blocks])
+        bits = int(np.count_nonzero(both)) * bitmap_bits
+        bitmap_bytes = round_up(ceil_div(bits, 8), SECTION_BYTES)
+        bitmap_part.append(data[width_bytes : width_bytes + bitmap_bytes])
+        value_part.append(data[width_bytes + bitmap_bytes :])
+    lanes = _unpack(np.concatenate(widths), bitmap_part, value_part, config, starts)
+    for t, data in raw.items():
+        lanes[:, starts[t] : starts[t + 1]] = tiling.raw_lanes(data, config)
+    return tiling.from_lanes(lanes, config)
+
+
+def _unsection(parts: list[bytes], bits: np.ndarray, starts: np.ndarray, name: str) -> np.ndarray:
+    """128-bit windows at the numbers of a section; the inverse of ``_section``: uint64 [2, n]."""
+    before = np.concatenate(([0], np.cumsum(bits, dtype=np.int64)))
+    per_tile = before[starts]
+    sizes = np.array([len(p) for p in parts])
+    short = np.flatnonzero(np.diff(per_tile) > 8 * sizes)
+    if len(short):
+        raise FormatError(f"tile {short[0]}: the {name} section runs past the end of the tile")
+    shift = 8 * np.concatenate(([0], np.cumsum(sizes)))[:-1] - per_tile[:-1]
+    position = before[:-1] + np.repeat(shift, np.diff(starts))
+    words = np.frombuffer(b"".join(parts) + bytes(3 * 8), "<u8").astype(np.uint64)
+    return np.stack(bitpack.fetch(words, position))
+
+
+def _unpack(
+    widths: np.ndarray,
+    bitmap_part: list[bytes],
+    value_part: list[bytes],
+    config: FrameConfig,
+    starts: np.ndarray,
+) -> np.ndarray:
+    packing = packing_of(config)
+    coded = widths > 0
+    bits = BLOCK * config.zero_bitmap
+    nonzero = None
+    present = np.zeros((BLOCK, len(widths)), bool)
+    present[packing.kept] = coded
+    if config.coder == Coder.BITMAP:
+        bits += len(packing.kept)
+    if bits:
+        low = _unsection(bitmap_part, coded * bits, starts, "bitmaps")[0]
+        bitmap = np.where(coded, low & np.uint64((1 << bits) - 1), np.uint64(0)).astype("<u2")
+        flags = np.unpackbits(bitmap.view(np.uint8).reshape(-1, 2), axis=1, bitorder="little").T
+        if config.zero_bitmap:
+            nonzero = flags[:BLOCK].astype(bool)
+        if config.coder == Coder.BITMAP:
+            present[packing.kept] = flags[BLOCK * config.zero_bitmap : bits]
+    sizes = bitpack.counts(present).astype(np.int64) * widths
+    low, high = _unsection(value_part, sizes, starts, "values")
+    code = bitpack.split(low, high, present, widths, packing)
+    symbols = bitpack.symbols_of(code, present, packing)
+    if np.abs(symbols).max(initial=0) > SYMBOL_MAX:
+        raise FormatError(f"a symbol lies outside +-{SYMBOL_MAX}")
+    return lanes_of_symbols(symbols, nonzero, config)

@@ -1,0 +1,127 @@
+"""The head of a frame: written from a configuration, parsed and checked from bytes."""
+
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from fmzip.errors import FormatError
+from fmzip.format import (
+    CONFIG_BYTES,
+    CRC_BYTES,
+    FIELD,
+    HEAD,
+    INDEX_BYTES,
+    INDEX_OFFSET,
+    INDEX_OFFSET_BITS,
+    MAGIC,
+    OPTION_ZERO_BITMAP,
+    STATIC_BYTES,
+    VERSION,
+    Coder,
+    Dtype,
+    FrameConfig,
+    TileMode,
+    Transform,
+    round_up,
+)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A parsed head.
+
+    Members
+    -------
+    config : FrameConfig
+    offsets : int64 [tiles + 1], where each tile starts, in bytes behind the head; last, the total
+    modes : uint8 [tiles], TileMode of each tile
+    tiles_crc : CRC-32 of all tiles
+    """
+
+    config: FrameConfig
+    offsets: np.ndarray
+    modes: np.ndarray
+    tiles_crc: int
+
+
+def write_head(head: Head) -> bytes:
+    """Bytes of the head: static part, totals, tile index, zeros and CRC-32."""
+    config = head.config
+    bursts = head.offsets // config.burst_bytes
+    index = bursts[:-1] | head.modes.astype(np.int64) << INDEX_OFFSET_BITS
+    body = (
+        config.static_head()
+        + int(bursts[-1]).to_bytes(FIELD["payload_bursts"].size, "little")
+        + head.tiles_crc.to_bytes(FIELD["tiles_crc"].size, "little")
+        + index.astype("<u4").tobytes()
+    )
+    body = body.ljust(config.head_bytes - CRC_BYTES, b"\0")
+    return body + crc32(body).to_bytes(CRC_BYTES, "little")
+
+
+def parse_head(data: bytes) -> Head:
+    """Parse and check the head of a frame.
+
+    Raises
+    ------
+    FormatError : foreign, truncated, corrupt, of another version, or with impossible content
+    """
+    if len(data) < INDEX_OFFSET:
+        raise FormatError(f"truncated: {len(data)} bytes, a head has at least {INDEX_OFFSET}")
+    raw = {f.name: int.from_bytes(data[f.offset : f.offset + f.size], "little") for f in HEAD}
+    if raw["magic"] != MAGIC:
+        raise FormatError(f"not a fmzip frame: it begins with {data[:4]!r}, not b'FMZF'")
+    if raw["version"] != VERSION:
+        raise FormatError(f"format version {raw['version']}; this program reads {VERSION}")
+    config = _config(raw)
+    if raw["tiles"] != config.tiles:
+        raise FormatError(f"tiles is {raw['tiles']}, the shape has {config.tiles}")
+    if len(data) < config.head_bytes:
+        raise FormatError(f"truncated: {len(data)} bytes, the head alone has {config.head_bytes}")
+    body = data[: config.head_bytes - CRC_BYTES]
+    if crc32(body) != int.from_bytes(data[len(body) : config.head_bytes], "little"):
+        raise FormatError("CRC-32 of the head does not match: the frame is corrupt")
+    index_end = INDEX_OFFSET + INDEX_BYTES * config.tiles
+    if any(body[index_end:]):
+        raise FormatError("padding of the head is not zero")
+    index = np.frombuffer(body[INDEX_OFFSET:index_end], "<u4").astype(np.int64)
+    starts = index & ((1 << INDEX_OFFSET_BITS) - 1)
+    offsets = np.append(starts, raw["payload_bursts"]) * config.burst_bytes
+    modes = (index >> INDEX_OFFSET_BITS).astype(np.uint8)
+    if offsets[0] != 0 or (np.diff(offsets) <= 0).any():
+        raise FormatError("tile index: offsets do not ascend from 0 to the payload size")
+    if (modes > max(TileMode)).any():
+        raise FormatError(f"tile index: unknown mode {modes.max()}")
+    return Head(config, offsets, modes, raw["tiles_crc"])
+
+
+def _config(raw: dict[str, int]) -> FrameConfig:
+    given: dict[str, Any] = {
+        name: raw[name]
+        for name in ("channels", "height", "width", "tile_rows", "tile_cols", "burst_log2",
+                     "zero_point", "keep", "step")
+    }  # fmt: skip
+    if raw["config_bytes"] != CONFIG_BYTES:
+        raise FormatError(f"config_bytes is {raw['config_bytes']}, not {CONFIG_BYTES}")
+    if raw["options"] & ~OPTION_ZERO_BITMAP or raw["reserved"]:
+        raise FormatError(f"unknown options {raw['options']:#x}, {raw['reserved']:#x}")
+    try:
+        given["dtype"] = Dtype(raw["dtype"])
+        given["transform"] = Transform(raw["transform"])
+        given["coder"] = Coder(raw["coder"])
+        if given["dtype"] == Dtype.INT8 and raw["zero_point"] > 127:
+            given["zero_point"] -= 256
+        given["zero_bitmap"] = bool(raw["options"] & OPTION_ZERO_BITMAP)
+        return FrameConfig(**given)
+    except ValueError as error:
+        raise FormatError(f"head: {error}") from None
+
+
+def frame_bytes(head: Head) -> int:
+    """Size of the whole frame in bytes."""
+    return head.config.head_bytes + round_up(int(head.offsets[-1]), head.config.burst_bytes)
+
+
+assert INDEX_OFFSET - STATIC_BYTES == FIELD["payload_bursts"].size + FIELD["tiles_crc"].size
