@@ -23,7 +23,7 @@ BLOCK = 8  # values that one transform sees
 SECTION_BYTES = 8  # the sections of a coded tile begin at multiples of this
 WIDTH_BITS = 4  # one width per block
 WIDTH_MAX = 11  # two's complement bits of the widest symbol
-SYMBOL_MAX = 2 ** (WIDTH_MAX - 1) - 1  # symbols saturate at +-SYMBOL_MAX
+SYMBOL_MAX = 2 ** (WIDTH_MAX - 1) - 1  # no input gives a symbol beyond: |y| / STEP_MIN <= 1020
 
 # Forward: coefficient = DCT8 @ value, no rounding, at most 18 bits. The rows have a norm of 2**7.5
 # (within 0.05 %), so a step of 1 LSB of an orthonormal transform is STEP_PER_LSB.
@@ -39,7 +39,11 @@ DCT8 = (
     (18, -50, 75, -89, 89, -75, 50, -18),
 )
 STEP_PER_LSB = 2**7.5
+STEP_MIN = 128
 STEP_MAX = 0xFFFF
+# Division by the step: symbol = (y * multiplier(step) + 2**22) >> 23.
+MULTIPLIER_BITS = 17
+QUANT_SHIFT = 23
 
 # Inverse: c = clamp((symbol * step + 2**4) >> 5), value = (DCT8^T @ c + 2**9) >> 10.
 DEQUANT_SHIFT = 5
@@ -113,7 +117,7 @@ HEAD = _layout(
     ("coder", 1, "1: width, 2: bitmap"),
     ("options", 1, "bit 0: zero bitmap; other bits 0"),
     ("keep", 1, "bit k set: coefficient k is kept; not 0"),
-    ("step", 2, "quantisation step in units of 2**-7.5 LSB, 1 to 65535"),
+    ("step", 2, "quantisation step in units of 2**-7.5 LSB, 128 to 65535"),
     ("reserved", 2, "0"),
     ("payload_bursts", 4, "size of all tiles, in bursts"),
     ("tiles_crc", 4, "CRC-32 of all tiles, padding included"),
@@ -131,7 +135,7 @@ CRC_BYTES = 4  # the last bytes of the head: CRC-32 of all bytes before them
 
 # The tile that is chosen where the user chooses none: whole rows, about TILE_BLOCKS_AIM blocks.
 TILE_BLOCKS_AIM = 512
-TILE_BLOCKS_MAX = 2048
+TILE_BLOCKS_MAX = 1920  # what the gateware's tile buffers hold as built by default
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -144,14 +148,13 @@ def round_up(a: int, multiple: int) -> int:
     return ceil_div(a, multiple) * multiple
 
 
-def reciprocal(step: int) -> tuple[int, int]:
-    """Multiplier (16 bits) and shift that stand for a division by ``step`` in the encoder.
+def multiplier(step: int) -> int:
+    """Multiplier (17 bits, unsigned) that stands for a division by ``step`` in the encoder.
 
-    ``symbol = (coefficient * multiplier + 2**(shift - 1)) >> shift``, an arithmetic shift: ties go
-    towards plus infinity, for negative coefficients too.
+    ``symbol = (coefficient * multiplier + 2**22) >> 23``, an arithmetic shift: ties go towards
+    plus infinity, for negative coefficients too.
     """
-    shift = 15 + (step - 1).bit_length()
-    return ((1 << shift) + step // 2) // step, shift
+    return ((1 << QUANT_SHIFT) + step // 2) // step
 
 
 def default_tile(channels: int, height: int, width: int) -> tuple[int, int]:
@@ -189,7 +192,7 @@ class FrameConfig:
     transform, coder : stages of the pipeline
     zero_bitmap : store which values are zero, so that zeros survive the transform
     keep : bit k set: coefficient k is kept
-    step : quantisation step in units of ``1 / STEP_PER_LSB`` LSB, 1 to 65535
+    step : quantisation step in units of ``1 / STEP_PER_LSB`` LSB, 128 to 65535
 
     Raises
     ------
@@ -220,7 +223,7 @@ class FrameConfig:
             ("tile_cols", 1, self.width),
             ("burst_log2", 3, 8),
             ("keep", 1, 0xFF),
-            ("step", 1, STEP_MAX),
+            ("step", STEP_MIN, STEP_MAX),
         ):
             value = getattr(self, name)
             if not isinstance(value, int):

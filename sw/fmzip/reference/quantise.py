@@ -6,27 +6,26 @@ output. Division is a multiplication and an arithmetic shift, exactly as in the 
 
 import numpy as np
 
-from fmzip.format import DEQUANT_BITS, DEQUANT_SHIFT, SYMBOL_MAX, reciprocal
+from fmzip.format import DEQUANT_BITS, DEQUANT_SHIFT, QUANT_SHIFT, multiplier
 
 
 def quantise(coefficients: np.ndarray, step: int) -> np.ndarray:
-    """Symbols ``clamp((coefficient * multiplier + 2**(shift - 1)) >> shift)``.
+    """Symbols ``(coefficient * multiplier(step) + 2**22) >> 23``.
 
     Parameters
     ----------
-    coefficients : int32 [8, n], |coefficients| < 2**17
-    step : 1 to 65535
+    coefficients : int32 [8, n], |coefficients| <= 130,560
+    step : 128 to 65535
 
     Returns
     -------
-    int16 [8, n], -1023..1023; ties go towards plus infinity
+    int16 [8, n], -1020..1020; ties go towards plus infinity
     """
-    multiplier, shift = reciprocal(step)
     wide = coefficients.astype(np.int64)  # the product has 34 bits
-    wide *= multiplier
-    wide += 1 << (shift - 1)
-    wide >>= shift
-    return np.clip(wide, -SYMBOL_MAX, SYMBOL_MAX, out=wide).astype(np.int16)
+    wide *= multiplier(step)
+    wide += 1 << (QUANT_SHIFT - 1)
+    wide >>= QUANT_SHIFT
+    return wide.astype(np.int16)
 
 
 def dequantise(symbols: np.ndarray, step: int) -> np.ndarray:
@@ -35,7 +34,7 @@ def dequantise(symbols: np.ndarray, step: int) -> np.ndarray:
     Parameters
     ----------
     symbols : int16 [8, n], -1023..1023
-    step : 1 to 65535
+    step : 128 to 65535
 
     Returns
     -------
