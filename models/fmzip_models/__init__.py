@@ -1,0 +1,1 @@
+"""Networks, their weights and pictures, and the feature maps they store."""
