@@ -5,8 +5,10 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from fmzip.format import BLOCK, WIDTH_BITS, WIDTH_MAX
+from fmzip.format import BLOCK, WIDTH_BITS, WIDTH_MAX, ceil_div
 from fmzip_hw.pipeline import register, register_flag
+
+_LEVELS_PER_CYCLE = 3  # of 2:1 multiplexers, between two registers
 
 
 def shift_left(m: Module, bits: Value, enable: Value, amount: int) -> Signal:
@@ -47,10 +49,9 @@ class BitPacker(wiring.Component):
         self.word_bits = word_bits
         self.unit = unit
         self._position_bits = ceil_log2(word_bits // unit)
-        # Up to three bits of the shift amount fit in one cycle.
         self._stages = [
-            range(low, min(low + 3, self._position_bits))
-            for low in range(0, self._position_bits, 3)
+            range(low, min(low + _LEVELS_PER_CYCLE, self._position_bits))
+            for low in range(0, self._position_bits, _LEVELS_PER_CYCLE)
         ]
         self.latency = 2 + len(self._stages)
         super().__init__({
@@ -124,7 +125,11 @@ class ValuePacker(wiring.Component):
     def __init__(self, lanes: int):
         self.lanes = lanes
         self._packer = BitPacker(lanes * WIDTH_MAX, 2 * BLOCK * lanes)
-        self.latency = 1 + ceil_log2(lanes) + self._packer.latency
+        self._join_cycles = [
+            ceil_div((size * WIDTH_MAX).bit_length(), _LEVELS_PER_CYCLE + 1)
+            for size in (1, 2, 4)[: ceil_log2(lanes)]
+        ]
+        self.latency = 1 + sum(self._join_cycles) + self._packer.latency
         super().__init__({
             "i_valid": In(1),
             "codes": In(data.ArrayLayout(WIDTH_MAX, lanes)),
@@ -148,10 +153,10 @@ class ValuePacker(wiring.Component):
             bits = register(m, Mux(there, self.codes[lane] & mask, 0))
             fields.append((bits, register(m, Mux(there, self.width, 0))))
         # Neighbours are joined pairwise: the upper one moves up by the length of the lower one.
-        while len(fields) > 1:
+        for cycles in self._join_cycles:
             pairs = zip(fields[0::2], fields[1::2], strict=True)
-            fields = [self._join(m, low, high) for low, high in pairs]
-        cycles = 1 + ceil_log2(self.lanes)
+            fields = [self._join(m, low, high, cycles) for low, high in pairs]
+        cycles = 1 + sum(self._join_cycles)
         m.d.comb += [
             packer.i_valid.eq(register_flag(m, self.i_valid, cycles)),
             packer.i_last.eq(register_flag(m, self.i_last, cycles)),
@@ -165,13 +170,19 @@ class ValuePacker(wiring.Component):
         return m
 
     @staticmethod
-    def _join(m: Module, low: tuple[Value, Value], high: tuple[Value, Value]) -> tuple:
+    def _join(
+        m: Module, low: tuple[Value, Value], high: tuple[Value, Value], cycles: int
+    ) -> tuple[Value, Value]:
         """Bits and length of two fields, the upper one right behind the lower one."""
         (low_bits, low_length), (bits, length) = low, high
         size = len(low_bits) + len(bits)
-        for k in reversed(range(len(low_length))):
-            # Highest amount first, and never beyond what both together can fill.
-            bits = shift_left(m, bits, low_length[k], 1 << k)
-        joined = (low_bits | bits)[:size]
-        total = (low_length + length)[: size.bit_length()]
-        return register(m, joined), register(m, total)
+        total = register(m, (low_length + length)[: size.bit_length()], cycles)
+        levels = list(reversed(range(len(low_length))))  # highest amount first
+        per_cycle = ceil_div(len(levels), cycles)
+        for start in range(0, len(levels), per_cycle):
+            for k in levels[start : start + per_cycle]:
+                bits = shift_left(m, bits, low_length[k], 1 << k)
+            if start + per_cycle < len(levels):
+                bits, low_bits = register(m, bits[:size]), register(m, low_bits)
+                low_length = register(m, low_length)
+        return register(m, (low_bits | bits)[:size]), total

@@ -1,6 +1,6 @@
 """From symbols to what is packed: codes, presence flags, widths and bitmaps of blocks."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, ValueLike, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -54,7 +54,7 @@ class BlockCoder(wiring.Component):
     bitmap : Out(16), zero bitmap and flags; bitmap_length : Out(5)
     """
 
-    block_latency = 3
+    block_latency = 5
 
     def __init__(self, lanes: int):
         self.lanes = lanes
@@ -90,29 +90,33 @@ class BlockCoder(wiring.Component):
                     m.d.comb += kept.eq(self.head.keep[p * self.lanes : (p + 1) * self.lanes])
 
         needs, flags = [], []
+        valid = register_flag(m, self.i_valid, 2)
+        first = register(m, phase == 0, 2)
         for lane in range(self.lanes):
-            nonzero = self.symbols[lane].any() & kept[lane]
-            code = self._code(m, self.symbols[lane], is_bitmap & nonzero)
-            first = phase == 0 if lane == 0 else 0
-            need = self._need(m, code, nonzero, first)
-            needs.append(register(m, Mux(kept[lane] & self.i_valid, need, 0)))
-            flags.append(Mux(is_bitmap, nonzero, kept[lane]))
-            m.d.comb += self.codes[lane].eq(register(m, code, self.latency))
+            symbol = register(m, self.symbols[lane])
+            nonzero = register(m, self.symbols[lane].any() & kept[lane])
+            code = register(m, symbol - (is_bitmap & nonzero & ~symbol[-1]))[:SYMBOL_BITS]
+            need = self._need(m, code.as_signed(), register(m, nonzero), first if lane == 0 else 0)
+            needs.append(register(m, Mux(register(m, kept[lane], 2) & valid, need, 0)))
+            flags.append(Mux(is_bitmap, nonzero, register(m, kept[lane])))
+            m.d.comb += self.codes[lane].eq(register(m, code, self.latency - 2))
 
-        width = self._width(m, needs)
-        present = [register(m, Cat(flags), 2)]  # of the final beat, of the one before, ...
+        width, some = self._width(m, needs)
+        cycles = self.block_latency - 1
+        present = [register(m, Cat(flags), cycles - 1)]  # of the final beat, the one before, ...
         for _ in range(self.beats - 1):
             present.insert(0, register(m, present[0]))
         block_flags = Cat(present)
-        bitmap, length = self._bitmap(m, block_flags, register(m, self.nonzero, 2), is_bitmap)
-        final = register_flag(m, self.i_final, self.block_latency - 1)
+        nonzero = register(m, self.nonzero, cycles)
+        bitmap, length = self._bitmap(m, block_flags, nonzero, is_bitmap)
+        final = register_flag(m, self.i_final, cycles)
         with m.If(final):
             m.d.sync += self.width.eq(width)
         m.d.sync += [
-            self.bitmap.eq(Mux(width == 0, 0, bitmap)),
-            self.bitmap_length.eq(Mux(width == 0, 0, length)),
+            self.bitmap.eq(Mux(some, bitmap, 0)),
+            self.bitmap_length.eq(Mux(some, length, 0)),
             self.block_valid.eq(final),
-            self.block_last.eq(register_flag(m, self.i_last, self.block_latency - 1)),
+            self.block_last.eq(register_flag(m, self.i_last, cycles)),
         ]
         m.d.comb += [
             self.present.eq(register(m, present[0])),
@@ -121,13 +125,7 @@ class BlockCoder(wiring.Component):
         ]
         return m
 
-    def _code(self, m: Module, symbol: Value, lower: Value) -> Signal:
-        """The code of a symbol; ``lower`` takes one off, since zero has no code."""
-        code = Signal(signed(SYMBOL_BITS))
-        m.d.comb += code.eq(symbol - (lower & ~symbol[-1]))
-        return code
-
-    def _need(self, m: Module, code: Signal, nonzero: Value, first: Value) -> Signal:
+    def _need(self, m: Module, code: Value, nonzero: Value, first: ValueLike) -> Signal:
         """A number whose length is the width that the code needs, sign included."""
         need = Signal(WIDTH_MAX)
         magnitude = Mux(code[-1], ~code, code)
@@ -136,19 +134,19 @@ class BlockCoder(wiring.Component):
             m.d.comb += need.eq(code | nonzero)
         return need
 
-    def _width(self, m: Module, needs: list[Signal]) -> Signal:
-        """Width of the block, two cycles after its final beat."""
+    def _width(self, m: Module, needs: list[Signal]) -> tuple[Value, Value]:
+        """Width of the block and whether it is not 0, one cycle after its final beat's needs."""
         together = Signal(WIDTH_MAX)  # needs of all beats so far
         this_beat = needs[0]
         for need in needs[1:]:
             this_beat = this_beat | need
-        done = register_flag(m, self.i_final, 2)
+        done = register_flag(m, self.i_final, self.block_latency - 1)
         m.d.sync += together.eq(this_beat | Mux(done, 0, together))
         width = Signal(WIDTH_BITS)
         for k in range(WIDTH_MAX):
             with m.If(together[k]):
                 m.d.comb += width.eq(k + 1)
-        return width
+        return width, together.any()
 
     def _bitmap(
         self, m: Module, flags: Value, nonzero: Value, is_bitmap: Value

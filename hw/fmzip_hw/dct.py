@@ -13,7 +13,7 @@ from fmzip_hw.pipeline import register
 
 VALUE_BITS = 9  # value minus zero point
 COEFFICIENT_BITS = 18
-RESULT_BITS = 12  # of the inverse, before the clamp
+RESULT_BITS = 13  # of the inverse, before the clamp
 
 _HALF = BLOCK // 2
 _ODD_ROWS = [row[:_HALF] for row in DCT8[1::2]]
@@ -99,27 +99,30 @@ class ForwardDct(wiring.Component):
 
 
 class InverseDct(wiring.Component):
-    """Values of one block per cycle: ``fmzip.reference.dct.inverse``.
+    """Values of one block per cycle: ``fmzip.reference.dct.inverse``, and the zero point on top.
 
     Latency ``latency`` cycles, one block per cycle, never stalls; the surroundings carry valid.
 
     Members
     -------
     i : In(8 x signed(13)), coefficients scaled by 2**2.5
-    o : Out(8 x signed(12)), rounded to LSB, not yet clamped
+    zero : In(8), added to all values; constant during a frame
+    o : Out(8 x signed(13)), rounded to LSB, not yet clamped
     """
 
     latency = 6
 
     i: In(data.ArrayLayout(signed(DEQUANT_BITS), BLOCK))
+    zero: In(8)
     o: Out(data.ArrayLayout(signed(RESULT_BITS), BLOCK))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # Half of the final divisor enters early: (c + 8) << 6 adds 2**9.
-        rounding = 1 << (INVERSE_SHIFT - 1 - 6)
-        plus = register(m, register(m, self.i[0] + self.i[4]) + rounding)
-        minus = register(m, register(m, self.i[0] - self.i[4]) + rounding)
+        # What is added at the end enters early: times 64, it is the zero point and half an LSB.
+        scale = INVERSE_SHIFT - 6
+        offset = register(m, (self.zero << scale) + (1 << (scale - 1)))
+        base, other = register(m, self.i[0] + offset), register(m, self.i[4])
+        plus, minus = register(m, base + other), register(m, base - other)
         a, b = _rotation(m, self.i[2]), _rotation(m, self.i[6])
         turned = [register(m, a[83] + b[36]), register(m, a[36] - b[83])]
         plus, minus = register(m, plus) << 6, register(m, minus) << 6

@@ -1,6 +1,6 @@
 """The encoder: values in wire order in, words of a frame's tiles out."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -52,7 +52,7 @@ class Encoder(wiring.Component):
         beats = beats_per_block(lanes)
         # From a beat's transfer to the end of the value section, which is the last to end.
         to_end = (
-            1
+            2
             + ForwardDct.latency
             + (beats - 1)
             + self._quantiser.latency
@@ -106,17 +106,21 @@ class Encoder(wiring.Component):
         ]
         with m.If(beat):
             m.d.sync += phase.eq(Mux(final, 0, phase + 1))
-        with m.If(launch):
-            m.d.sync += short.eq(beats - 1)
-        with m.Elif(short != 0):
-            m.d.sync += short.eq(short - 1)
+        if beats > 1:
+            with m.If(launch):
+                m.d.sync += short.eq(beats - 1)
+            with m.Elif(short != 0):
+                m.d.sync += short.eq(short - 1)
         with m.If(launch & sequencer.last):
             m.d.sync += spacing.eq(self.min_tile - 1)
         with m.Elif(spacing != 0):
             m.d.sync += spacing.eq(spacing - 1)
 
-        self._raw_path(m, beat, launch & sequencer.last)
-        values = self._values_of_block(m, phase, beat)
+        entered = _Entered(m, self, beat, phase, sequencer.partial & final, tail_values)
+        launch = register_flag(m, launch)
+        last = register_flag(m, beat & final & sequencer.last)
+        self._raw_path(m, entered, last)
+        values = self._values_of_block(m, entered)
         nonzero = Cat(v.any() for v in values)
         cycles = 1 + dct.latency
         for lane in range(BLOCK):
@@ -124,7 +128,7 @@ class Encoder(wiring.Component):
 
         # Behind the transform a block takes `beats` consecutive cycles, `lanes` per cycle.
         out_valid = register_flag(m, launch, cycles)
-        out_last = register_flag(m, launch & sequencer.last, cycles)
+        out_last = register_flag(m, last, cycles)
         coefficients, flags = [list(dct.o)], register(m, nonzero, dct.latency)
         valid = [out_valid]
         for _ in range(beats - 1):
@@ -151,8 +155,8 @@ class Encoder(wiring.Component):
         wiring.connect(m, buffer.o, wiring.flipped(self.o))
         return m
 
-    def _values_of_block(self, m: Module, phase: Signal, beat: Signal) -> list[Signal]:
-        """The eight values of a block less the zero point, one cycle after its last beat."""
+    def _values_of_block(self, m: Module, entered: "_Entered") -> list[Signal]:
+        """The eight values of a block less the zero point, two cycles after its last beat."""
         lanes = self.lanes
         is_signed = register(m, self.head.dtype == Dtype.INT8)
         zero = self.head.zero_point
@@ -160,24 +164,28 @@ class Encoder(wiring.Component):
         values = []
         for k in range(BLOCK):
             p, lane = divmod(k, lanes)
-            byte = self.i.payload[lane]
-            value = Signal(VALUE_BITS, name=f"value{k}")
+            byte = entered.data[8 * lane : 8 * lane + 8]
+            value = Signal(signed(VALUE_BITS), name=f"value{k}", reset_less=True)
             wide = Cat(byte, byte[-1] & is_signed).as_signed()
-            with m.If(beat & (phase == p)):
-                m.d.sync += value.eq(Mux(lane < self.take, wide - zero, 0))
-            with m.Elif(beat & (phase == 0)):
+            # With one beat per block there is nothing to hold, so no enable to wait for.
+            with m.If((entered.valid & (entered.phase == p)) | (lanes == BLOCK)):
+                m.d.sync += value.eq(Mux(entered.there[lane], wide - zero, 0))
+            with m.Elif(entered.valid & (entered.phase == 0)):
                 m.d.sync += value.eq(0)  # a short block has no such beat
-            values.append(value.as_signed())
+            values.append(value)
         return values
 
-    def _raw_path(self, m: Module, beat: Signal, last: Signal) -> None:
+    def _raw_path(self, m: Module, entered: "_Entered", last: Value) -> None:
         lanes = self.lanes
         m.submodules.raw_packer = packer = BitPacker(BLOCK * lanes, BLOCK * lanes, unit=BLOCK)
-        masked = [Mux(lane < self.take, self.i.payload[lane], 0) for lane in range(lanes)]
+        bits = (
+            Mux(entered.there[lane], entered.data[8 * lane : 8 * lane + 8], 0)
+            for lane in range(lanes)
+        )
         m.d.comb += [
-            packer.i_valid.eq(register_flag(m, beat)),
-            packer.i_bits.eq(register(m, Cat(masked))),
-            packer.i_length.eq(register(m, self.take)),
+            packer.i_valid.eq(register_flag(m, entered.valid)),
+            packer.i_bits.eq(register(m, Cat(bits))),
+            packer.i_length.eq(register(m, entered.count)),
             packer.i_last.eq(register_flag(m, last)),
             self._buffer.raw.write.eq(packer.o_valid),
             self._buffer.raw.bits.eq(packer.o_bits),
@@ -215,3 +223,28 @@ class Encoder(wiring.Component):
             buffer.values.bits.eq(values.o_bits),
             buffer.values.end.eq(register_flag(m, values.done)),
         ]
+
+
+class _Entered:
+    """A beat in the first register of the pipeline, with what is known of it.
+
+    ``data``, ``valid``, ``phase``; ``there`` tells which lanes have a value, ``count`` how many.
+    """
+
+    def __init__(
+        self,
+        m: Module,
+        encoder: Encoder,
+        beat: Value,
+        phase: Value,
+        partial: Value,
+        tail_values: Value,
+    ):
+        lanes = encoder.lanes
+        self.data = register(m, Cat(encoder.i.payload))
+        self.valid = register_flag(m, beat)
+        self.phase = register(m, phase)
+        in_tail = register(m, ((1 << tail_values) - 1)[:lanes])
+        partial = register(m, partial)
+        self.there = Mux(partial, in_tail, (1 << lanes) - 1)
+        self.count = Mux(partial, tail_values, lanes)

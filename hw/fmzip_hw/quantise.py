@@ -1,23 +1,17 @@
 """Quantiser and dequantiser, one multiplier per lane."""
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Mux, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from fmzip.format import DEQUANT_BITS, DEQUANT_SHIFT, MULTIPLIER_BITS, QUANT_SHIFT, WIDTH_MAX
 from fmzip_hw.dct import COEFFICIENT_BITS
 from fmzip_hw.layout import HeadLayout
+from fmzip_hw.multiply import Multiplier
 from fmzip_hw.pipeline import register
 
 SYMBOL_BITS = WIDTH_MAX  # of an encoder's symbols, signed
 DECODED_BITS = WIDTH_MAX + 1  # of a decoder's symbols: the bitmap coder codes +1024 in 11 bits
-
-
-def _own_copy(m: Module, constant: Value) -> Signal:
-    """A lane's own register of a constant: one for all lanes would be too far away from most."""
-    copy = Signal(len(constant), attrs={"keep": 1})
-    m.d.sync += copy.eq(constant)
-    return copy
 
 
 class Quantiser(wiring.Component):
@@ -49,8 +43,11 @@ class Quantiser(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         for lane in range(self.lanes):
-            factor = register(m, self.i[lane])  # beside the DSP block
-            product = register(m, factor * _own_copy(m, self.multiplier))
+            m.submodules[f"multiplier{lane}"] = factor = Multiplier(
+                self.i[lane].shape(), unsigned(MULTIPLIER_BITS)
+            )
+            m.d.comb += [factor.a.eq(self.i[lane]), factor.b.eq(self.multiplier)]
+            product = factor.o
             rounded = register(m, product[QUANT_SHIFT:].as_signed() + product[QUANT_SHIFT - 1])
             m.d.comb += self.o[lane].eq(rounded)
         return m
@@ -86,13 +83,17 @@ class Dequantiser(wiring.Component):
         m = Module()
         limit = 1 << (DEQUANT_BITS - 1)
         for lane in range(self.lanes):
-            factor = register(m, self.i[lane])  # beside the DSP block
-            product = register(m, factor * _own_copy(m, self.head.step))
-            rounded = register(m, product[DEQUANT_SHIFT:].as_signed() + product[DEQUANT_SHIFT - 1])
-            sign = rounded[-1]
-            top = rounded[DEQUANT_BITS - 1 :]  # all alike where the value fits
-            fits = ~top.any() | top.all()
-            clamped = Signal(signed(DEQUANT_BITS))
-            m.d.comb += clamped.eq(Mux(fits, rounded, Mux(sign, -limit, limit - 1)))
-            m.d.comb += self.o[lane].eq(register(m, clamped))
+            m.submodules[f"multiplier{lane}"] = factor = Multiplier(
+                self.i[lane].shape(), self.head.step.shape()
+            )
+            m.d.comb += [factor.a.eq(self.i[lane]), factor.b.eq(self.head.step)]
+            product = factor.o
+            sign = register(m, product[-1])
+            top = product[DEQUANT_SHIFT + DEQUANT_BITS - 1 :]  # all alike where the value fits
+            fits = register(m, ~top.any() | top.all())
+            low = product[DEQUANT_SHIFT : DEQUANT_SHIFT + DEQUANT_BITS].as_signed()
+            rounded = register(m, low + product[DEQUANT_SHIFT - 1])
+            fits = fits & (rounded[-1] == rounded[-2])  # rounding may carry it over the limit
+            clamped = Mux(fits, rounded[:-1], Mux(sign, limit, limit - 1))
+            m.d.comb += self.o[lane].eq(register(m, clamped).as_signed())
         return m

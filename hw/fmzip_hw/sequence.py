@@ -1,13 +1,19 @@
 """Counting blocks in wire order."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
+from amaranth.utils import ceil_log2, exact_log2
 
-from fmzip.format import BLOCK
+from fmzip.format import BLOCK, TILE_BLOCKS_MAX
 from fmzip_hw.layout import HeadLayout
 from fmzip_hw.pipeline import register
+
+
+def blocks_per_pixel(head: data.View) -> Value:
+    """Blocks of 8 channels that a pixel has, the last one perhaps partial."""
+    shift = exact_log2(BLOCK)
+    return head.channels[shift:] + head.channels[:shift].any()
 
 
 class DownCounter(wiring.Component):
@@ -42,14 +48,80 @@ class DownCounter(wiring.Component):
         return m
 
 
-_TileSize = data.StructLayout({
-    "cols": 16,
+# Enough for each side of a tile, since no tile has more blocks than a tile buffer holds.
+SIDE_BITS = TILE_BLOCKS_MAX.bit_length()
+
+TileSize = data.StructLayout({
+    "cols": SIDE_BITS,
     "one_col": 1,
-    "rows": 16,
+    "rows": SIDE_BITS,
     "one_row": 1,
     "end": 1,  # the last tile of its band
     "final": 1,  # and the band is the last one
 })  # fmt: skip
+
+
+class TileWalker(wiring.Component):
+    """Walks over the tiles of a frame in wire order: ``format.FrameConfig.iter_tiles``.
+
+    Members
+    -------
+    head : In(HeadLayout), constant from ``start`` to ``done``
+    start : In(1), begin a frame
+    step : In(1), on to the next tile; only while ``valid``. Behind the last one ``done`` rises
+    valid : Out(1), ``size`` is that of the current tile; rises two cycles after ``step``
+    size : Out(TileSize), of the current tile in pixels
+    done : Out(1), no frame is under way
+    """
+
+    head: In(HeadLayout)
+    start: In(1)
+    step: In(1)
+    valid: Out(1)
+    size: Out(TileSize)
+    done: Out(1, init=1)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        head = self.head
+        # Position and size of the next tile are worked out while the current one is there.
+        cols_left = Signal(16)  # columns and rows of the next tile and those behind it
+        rows_left = Signal(16)
+        upcoming = Signal(TileSize)
+        end_of_row = cols_left <= head.tile_cols
+        end_of_col = rows_left <= head.tile_rows
+        m.d.sync += [
+            upcoming.cols.eq(Mux(end_of_row, cols_left, head.tile_cols)),
+            upcoming.rows.eq(Mux(end_of_col, rows_left, head.tile_rows)),
+            upcoming.one_col.eq((cols_left == 1) | (head.tile_cols == 1)),
+            upcoming.one_row.eq((rows_left == 1) | (head.tile_rows == 1)),
+            upcoming.end.eq(end_of_row),
+            upcoming.final.eq(end_of_row & end_of_col),
+        ]
+        with m.FSM():
+            with m.State("idle"), m.If(self.start):
+                m.d.sync += self.done.eq(0)
+                m.next = "begin"
+            with m.State("begin"):
+                m.d.sync += [cols_left.eq(head.width), rows_left.eq(head.height)]
+                m.next = "settle"
+            with m.State("settle"):
+                m.next = "take"
+            with m.State("take"):
+                m.d.sync += [self.size.eq(upcoming), self.valid.eq(1)]
+                with m.If(upcoming.end):
+                    m.d.sync += cols_left.eq(head.width)
+                    m.d.sync += rows_left.eq(rows_left - head.tile_rows)
+                with m.Else():
+                    m.d.sync += cols_left.eq(cols_left - head.tile_cols)
+                m.next = "tile"
+            with m.State("tile"), m.If(self.step):
+                m.d.sync += self.valid.eq(0)
+                m.next = "take"
+                with m.If(self.size.final):
+                    m.d.sync += self.done.eq(1)
+                    m.next = "idle"
+        return m
 
 
 class TileSequencer(wiring.Component):
@@ -60,7 +132,8 @@ class TileSequencer(wiring.Component):
 
     Members
     -------
-    head : In(HeadLayout), shape and tile size; constant from ``start`` to ``done``
+    head : In(HeadLayout), shape and tile size; constant from ``start`` to ``done``. A tile has
+        at most ``TILE_BLOCKS_MAX`` blocks
     start : In(1), begin a frame
     hold : In(1), do not begin the next tile yet
     step : In(1), the current block is done; only while ``valid``
@@ -68,9 +141,6 @@ class TileSequencer(wiring.Component):
     partial : Out(1), only the first ``tail`` of the block's 8 lanes have a channel
     tail : Out(3), constant during a frame
     last : Out(1), it is the last block of its tile
-    final : Out(1), its tile is the last of the frame
-    rows, cols : Out(16), size of the current tile in pixels
-    blocks_per_pixel : Out(14), constant during a frame
     done : Out(1), no frame is under way
     """
 
@@ -82,90 +152,40 @@ class TileSequencer(wiring.Component):
     partial: Out(1)
     tail: Out(ceil_log2(BLOCK))
     last: Out(1)
-    final: Out(1)
-    rows: Out(16)
-    cols: Out(16)
-    blocks_per_pixel: Out(14)
-    done: Out(1, init=1)
+    done: Out(1)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        head = self.head
-        m.submodules.channel = channel = DownCounter(14)
-        m.submodules.col = col = DownCounter(16)
-        m.submodules.row = row = DownCounter(16)
+        m.submodules.walker = walker = TileWalker()
+        m.submodules.channel = channel = DownCounter(SIDE_BITS)
+        m.submodules.col = col = DownCounter(SIDE_BITS)
+        m.submodules.row = row = DownCounter(SIDE_BITS)
         load = Signal()
-        first = Signal()  # the next tile is the first one of the frame
-
-        tail = head.channels[: len(self.tail)]
-        m.d.sync += [
-            self.tail.eq(tail),
-            self.blocks_per_pixel.eq(head.channels[len(tail) :] + tail.any()),
-        ]
+        per_pixel = register(m, blocks_per_pixel(self.head))
+        tail = self.head.channels[: len(self.tail)]
+        m.d.sync += self.tail.eq(tail)
         m.d.comb += [
-            channel.first.eq(self.blocks_per_pixel),
-            channel.single.eq(register(m, self.blocks_per_pixel == 1)),
+            walker.head.eq(self.head),
+            walker.start.eq(self.start),
+            walker.step.eq(self.step & self.last),
+            channel.first.eq(per_pixel),
+            channel.single.eq(register(m, per_pixel == 1)),
             channel.step.eq(self.step),
+            col.first.eq(walker.size.cols),
+            col.single.eq(walker.size.one_col),
             col.step.eq(self.step & channel.last),
+            row.first.eq(walker.size.rows),
+            row.single.eq(walker.size.one_row),
             row.step.eq(self.step & channel.last & col.last),
+            load.eq(~self.valid & walker.valid & ~self.hold),
             self.last.eq(channel.last & col.last & row.last),
             self.partial.eq(channel.last & register(m, tail.any())),
+            self.done.eq(walker.done),
         ]
         for counter in (channel, col, row):
             m.d.comb += counter.load.eq(load)
-
-        # Position and size of the next tile are worked out while the current one runs.
-        cols_left = Signal(16)  # columns and rows that the next tile and those behind it have
-        rows_left = Signal(16)
-        next_size = Signal(_TileSize)
-        size = Signal.like(next_size)
-        end_of_row = cols_left <= head.tile_cols
-        end_of_col = rows_left <= head.tile_rows
-        m.d.sync += [
-            next_size.cols.eq(Mux(end_of_row, cols_left, head.tile_cols)),
-            next_size.rows.eq(Mux(end_of_col, rows_left, head.tile_rows)),
-            next_size.one_col.eq((cols_left == 1) | (head.tile_cols == 1)),
-            next_size.one_row.eq((rows_left == 1) | (head.tile_rows == 1)),
-            next_size.end.eq(end_of_row),
-            next_size.final.eq(end_of_row & end_of_col),
-        ]
-        with m.If(first):
-            m.d.sync += [cols_left.eq(head.width), rows_left.eq(head.height)]
-        with m.Elif(load & size.end):
-            m.d.sync += [cols_left.eq(head.width), rows_left.eq(rows_left - head.tile_rows)]
-        with m.Elif(load):
-            m.d.sync += cols_left.eq(cols_left - head.tile_cols)
-        m.d.comb += [
-            col.first.eq(size.cols),
-            col.single.eq(size.one_col),
-            row.first.eq(size.rows),
-            row.single.eq(size.one_row),
-            self.cols.eq(size.cols),
-            self.rows.eq(size.rows),
-            self.final.eq(size.final),
-        ]
-
-        with m.FSM():
-            with m.State("idle"), m.If(self.start):
-                m.d.sync += [first.eq(1), self.done.eq(0)]
-                m.next = "begin"
-            with m.State("begin"):
-                m.d.sync += first.eq(0)
-                m.next = "settle"
-            with m.State("settle"):
-                m.next = "gap"
-            with m.State("gap"):
-                m.d.sync += size.eq(next_size)
-                m.next = "load"
-            with m.State("load"):
-                m.d.comb += load.eq(~self.hold)
-                with m.If(load):
-                    m.d.sync += self.valid.eq(1)
-                    m.next = "run"
-            with m.State("run"), m.If(self.step & self.last):
-                m.d.sync += self.valid.eq(0)
-                m.next = "gap"
-                with m.If(size.final):
-                    m.d.sync += self.done.eq(1)
-                    m.next = "idle"
+        with m.If(load):
+            m.d.sync += self.valid.eq(1)
+        with m.Elif(self.step & self.last):
+            m.d.sync += self.valid.eq(0)
         return m

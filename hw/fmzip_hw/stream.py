@@ -7,8 +7,10 @@ ready may depend on anything but the payload offered in the same cycle.
 
 from amaranth.hdl import Module, Mux, ShapeLike, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from fmzip_hw.memory import BlockFifo
 
 
 class Slice(wiring.Component):
@@ -48,12 +50,12 @@ class Slice(wiring.Component):
 class CreditFifo(wiring.Component):
     """FIFO behind a pipeline that cannot stall: a place is reserved when the pipeline is entered.
 
-    Latency ``latency`` cycle from ``put`` to ``o.valid``.
+    Latency ``latency`` cycles from ``put`` to ``o.valid``.
 
     Parameters
     ----------
     shape : of the payload
-    depth : places; for a transfer per cycle, the pipeline's length and 4 more
+    depth : places, a power of two; for a transfer per cycle, the pipeline's length and 8 more
 
     Members
     -------
@@ -63,10 +65,10 @@ class CreditFifo(wiring.Component):
     o : Out(stream of ``shape``)
     """
 
-    latency = 1
+    latency = BlockFifo.latency
 
     def __init__(self, shape: ShapeLike, depth: int):
-        self._shape = shape
+        exact_log2(depth)
         self._depth = depth
         super().__init__({
             "free": Out(1, init=1),
@@ -78,18 +80,15 @@ class CreditFifo(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        width = len(self.payload.as_value())  # type: ignore[attr-defined]
-        m.submodules.fifo = fifo = SyncFIFO(width=width, depth=self._depth)
-        m.d.comb += [fifo.w_data.eq(self.payload), fifo.w_en.eq(self.put)]
-        m.d.comb += [
-            self.o.payload.eq(fifo.r_data),
-            self.o.valid.eq(fifo.r_rdy),
-            fifo.r_en.eq(self.o.ready),
-        ]
+        m.submodules.fifo = fifo = BlockFifo(self.o.payload.shape(), self._depth)
+        m.d.comb += [fifo.i.payload.eq(self.payload), fifo.i.valid.eq(self.put)]
+        wiring.connect(m, fifo.o, wiring.flipped(self.o))
         places = Signal(range(self._depth + 1), init=self._depth)
         back = self.o.valid & self.o.ready
         with m.If(self.reserve & ~back):
-            m.d.sync += [places.eq(places - 1), self.free.eq(places != 1)]
+            m.d.sync += places.eq(places - 1)
         with m.Elif(~self.reserve & back):
-            m.d.sync += [places.eq(places + 1), self.free.eq(1)]
+            m.d.sync += places.eq(places + 1)
+        # One cycle late, so two places early.
+        m.d.sync += self.free.eq(places > 2)
         return m

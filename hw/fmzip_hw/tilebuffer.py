@@ -2,15 +2,14 @@
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2, exact_log2
 
 from fmzip.format import BLOCK
 from fmzip_hw.layout import beats_per_block, check_lanes, word_layout
+from fmzip_hw.memory import BlockRam
 from fmzip_hw.pipeline import register, register_flag
-from fmzip_hw.stream import CreditFifo
+from fmzip_hw.stream import CreditFifo, Slice
 
 # What may still be on its way when a memory says that it has no room: beats in the pipeline.
 _IN_FLIGHT = 24
@@ -41,7 +40,7 @@ class SectionMemory(wiring.Component):
         of a tile that is not read at all
     """
 
-    read_latency = 2
+    read_latency = BlockRam.latency + 1
 
     def __init__(self, width: int, depth: int, limit: int):
         exact_log2(depth)
@@ -60,34 +59,29 @@ class SectionMemory(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # Only complete tiles are read, so a word is never read while it is written; without this
-        # attribute yosys builds a bypass that costs more than the rest of this component.
-        unchecked = {"no_rw_check": True}
-        m.submodules.memory = memory = Memory(
-            shape=self._width, depth=self._depth, init=[], attrs=unchecked
-        )
-        write_port, read_port = memory.write_port(), memory.read_port()
+        # Only complete tiles are read, so a word is never read while it is written.
+        m.submodules.memory = memory = BlockRam(self._width, self._depth)
         # One bit more than the address: their difference is the number of words held.
         head = Signal.like(self.words)  # where the next word goes
         tail = Signal.like(self.words)  # the oldest word
         fill = Signal.like(self.words)
         count = Signal.like(self.words)  # words of the current tile
         at_limit = Signal()
-        selected = register(m, self.select)
+        selected = register(m, self.select, memory.latency)
         kept = self.write & ~at_limit
         m.d.comb += [
-            write_port.addr.eq(head),
-            write_port.data.eq(self.bits),
-            write_port.en.eq(kept),
-            read_port.addr.eq(tail),
-            read_port.en.eq(1),
+            memory.w_addr.eq(head),
+            memory.w_data.eq(self.bits),
+            memory.w_en.eq(kept),
+            memory.r_addr.eq(tail),
+            memory.r_en.eq(1),
+            memory.r_next.eq(1),
         ]
         m.d.sync += [
             tail.eq(tail + self.drop),
             fill.eq(head - tail),
             self.room.eq((fill <= self._depth - _IN_FLIGHT) | at_limit),
-            # Block RAM is slow: nothing but a register with a clear behind it.
-            self.read.eq(Mux(selected, read_port.data, 0)),
+            self.read.eq(Mux(selected, memory.r_data, 0)),
         ]
         with m.If(kept):
             m.d.sync += [
@@ -164,9 +158,7 @@ class TileBuffer(wiring.Component):
             self.widths.room & self.bitmaps.room & self.values.room & self.raw.room
         )
         m.submodules.judge = judge = _Judge(self.lanes, self._count)
-        m.submodules.queue = queue = SyncFIFOBuffered(
-            width=judge.o.payload.shape().size, depth=_QUEUE
-        )
+        m.submodules.queue = queue = Slice(judge.o.payload.shape())
         m.submodules.drain = drain = _Drain(self.lanes, self._count, self.sections)
         m.d.comb += [
             judge.start.eq(register_flag(m, self.values.end)),
@@ -183,8 +175,8 @@ class TileBuffer(wiring.Component):
         with m.Elif(~self.tile_taken & drain.done):
             m.d.sync += tiles.eq(tiles - 1)
         m.d.comb += self.full.eq(tiles > _QUEUE)
-        wiring.connect(m, judge.o, queue.w_stream)
-        wiring.connect(m, queue.r_stream, drain.i)
+        wiring.connect(m, judge.o, queue.i)
+        wiring.connect(m, queue.o, drain.i)
         wiring.connect(m, drain.o, wiring.flipped(self.o))
         return m
 
@@ -195,7 +187,7 @@ def _plan_layout(count: range) -> data.StructLayout:
     return data.StructLayout({
         "is_raw": 1,
         "used": data.StructLayout(sizes),  # words that the sections hold
-        "half": 1,
+        "value_words": count,  # as they are put out, two of a stored one
         "padded": data.StructLayout({"widths": count, "bitmaps": count}),  # to 64 bits
         "total": count,  # all of it, padded to the burst
     })  # fmt: skip
@@ -237,17 +229,16 @@ class _Judge(wiring.Component):
                     plan.used.bitmaps.eq(self.bitmaps),
                     plan.used.values.eq(self.values),
                     plan.used.raw.eq(self.raw),
-                    plan.half.eq(self.half),
                     plan.padded.widths.eq(up(self.widths)),
                     plan.padded.bitmaps.eq(up(self.bitmaps)),
-                    values.eq((self.values << 1) - self.half),
+                    plan.value_words.eq((self.values << 1) - self.half),
                     raw.eq(self.raw + burst_mask),
                 ]
                 m.next = "sum"
             with m.State("sum"):
                 m.d.sync += [
                     coded.eq(plan.padded.widths + plan.padded.bitmaps),
-                    values.eq(up(values) + burst_mask),
+                    values.eq(up(plan.value_words) + burst_mask),
                     raw.eq(raw & ~burst_mask),
                 ]
                 m.next = "total"
@@ -286,7 +277,7 @@ class _Drain(wiring.Component):
         m = Module()
         word = BLOCK * self.lanes
         names = list(self._sections)  # widths, bitmaps, values, raw
-        m.submodules.out = out = CreditFifo(word_layout(self.lanes), depth=8)
+        m.submodules.out = out = CreditFifo(word_layout(self.lanes), depth=16)
         wiring.connect(m, out.o, wiring.flipped(self.o))
 
         plan = Signal(_plan_layout(self._count), reset_less=True)
@@ -317,9 +308,7 @@ class _Drain(wiring.Component):
                 m.next = "run"
                 with m.Switch(section):
                     for k, name in enumerate(names):
-                        used = plan.used[name]
-                        if name == "values":  # a word here is two words there
-                            used = (used << 1) - plan.half
+                        used = plan.value_words if name == "values" else plan.used[name]
                         # The last section takes what is left, the padding to the burst.
                         padded = plan.padded[name] if name in plan.padded.shape().members else left
                         with m.Case(k):
