@@ -1,5 +1,6 @@
 """Writing files so that a reader sees either the whole new file or what was there before."""
 
+import errno
 import os
 import stat
 import tempfile
@@ -48,7 +49,7 @@ def _mode(target: Path) -> int:
         return 0o666 & ~umask
     if not stat.S_ISREG(found):
         # Renaming would replace a device or pipe by a file.
-        raise OSError(0, "is not a regular file, so it cannot be written", str(target))
+        raise OSError(errno.EINVAL, "is not a regular file, so it cannot be written", str(target))
     return stat.S_IMODE(found)
 
 
