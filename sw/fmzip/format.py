@@ -131,6 +131,7 @@ OPTION_ZERO_BITMAP = 1
 
 INDEX_BYTES = 4  # one entry per tile: where it starts, in bursts behind the head, and its mode
 INDEX_OFFSET_BITS = 30
+PAYLOAD_BURSTS_MAX = 1 << INDEX_OFFSET_BITS  # so that the index reaches every tile
 CRC_BYTES = 4  # the last bytes of the head: CRC-32 of all bytes before them
 
 # The tile that is chosen where the user chooses none: whole rows, about TILE_BLOCKS_AIM blocks.
@@ -196,7 +197,8 @@ class FrameConfig:
 
     Raises
     ------
-    ValueError : a parameter is outside its range
+    ValueError : a parameter is outside its range, or the map is larger than the index can reach
+    TypeError : a parameter is not an integer
     """
 
     channels: int
@@ -214,6 +216,16 @@ class FrameConfig:
     step: int = 724
 
     def __post_init__(self) -> None:
+        for name, choices in (
+            ("dtype", Dtype),
+            ("transform", Transform),
+            ("coder", Coder),
+        ):
+            value = getattr(self, name)
+            if value not in list(choices):
+                known = " or ".join(f"{c.value} ({c.name.lower()})" for c in choices)
+                raise ValueError(f"{name} must be {known}, not {value!r}")
+            object.__setattr__(self, name, choices(value))
         for name, low, high in (
             ("channels", 1, 0xFFFF),
             ("height", 1, 0xFFFF),
@@ -230,6 +242,11 @@ class FrameConfig:
                 raise TypeError(f"{name} must be an integer, not {value!r}")
             if not low <= value <= high:
                 raise ValueError(f"{name} must be {low} to {high}, not {value}")
+        if self.max_payload_bursts > PAYLOAD_BURSTS_MAX:
+            raise ValueError(
+                f"the map is too large: {self.max_payload_bursts} bursts if not compressed, "
+                f"the limit is {PAYLOAD_BURSTS_MAX}"
+            )
 
     @property
     def value_range(self) -> tuple[int, int]:
@@ -271,8 +288,20 @@ class FrameConfig:
     @property
     def max_bytes(self) -> int:
         """Size of the frame when every tile is raw: no frame of this configuration is larger."""
-        return self.head_bytes + sum(
-            round_up(t.rows * t.cols * self.channels, self.burst_bytes) for t in self.iter_tiles()
+        return self.head_bytes + self.max_payload_bursts * self.burst_bytes
+
+    @property
+    def max_payload_bursts(self) -> int:
+        """Size of all tiles in bursts when every tile is raw."""
+        # Not a sum over all tiles: a damaged head may claim 2**32 of them.
+        rows, cols = (
+            ((full, side // full), (side % full, 1))
+            for side, full in ((self.height, self.tile_rows), (self.width, self.tile_cols))
+        )
+        return sum(
+            many_rows * many_cols * ceil_div(r * c * self.channels, self.burst_bytes)
+            for r, many_rows in rows
+            for c, many_cols in cols
         )
 
     def iter_tiles(self) -> Iterator[Tile]:

@@ -7,6 +7,8 @@ exactly, since nothing is rounded in between.
     inverse   int32 [8, n], 13 bits      ->  int32 [8, n], in units of one LSB
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fmzip.format import DCT8, INVERSE_SHIFT
@@ -15,7 +17,7 @@ _EVEN = [row[:4] for row in DCT8[0::2]]  # rows 0, 2, 4, 6 are symmetric
 _ODD = [row[:4] for row in DCT8[1::2]]  # rows 1, 3, 5, 7 are antisymmetric
 
 
-def _product(matrix: list[tuple[int, ...]], rows: np.ndarray) -> np.ndarray:
+def _product(matrix: Sequence[tuple[int, ...]], rows: np.ndarray) -> np.ndarray:
     """``matrix @ rows``; NumPy's own integer matmul is several times slower on this shape."""
     out = np.empty_like(rows)
     term = np.empty_like(rows[0])

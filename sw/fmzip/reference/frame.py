@@ -18,12 +18,11 @@ from fmzip.format import (
     ceil_div,
     round_up,
 )
-from fmzip.reference import bitpack, dct, quantise, tiling
+from fmzip.reference import bitpack, dct, quantise, sections, tiling
 from fmzip.reference.bitpack import Packing
 from fmzip.reference.head import Head, frame_bytes, parse_head, write_head
 
 _CHUNK = 4096  # blocks that go through the transform at once; keeps the temporaries in the cache
-_SECTION_BITS = 8 * SECTION_BYTES
 
 
 def packing_of(config: FrameConfig) -> Packing:
@@ -74,7 +73,7 @@ def lanes_of_symbols(
 
 
 @dataclass(frozen=True)
-class _Sections:
+class _Packed:
     """The coded tiles of a frame, section by section.
 
     Members
@@ -89,19 +88,7 @@ class _Sections:
     bounds: tuple[np.ndarray, np.ndarray]
 
 
-def _section(
-    low: np.ndarray, high: np.ndarray, bits: np.ndarray, starts: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Concatenate numbers of ``bits`` bits; each tile begins at a new word."""
-    before = np.concatenate(([0], np.cumsum(bits, dtype=np.int64)))
-    per_tile = before[starts]
-    words = np.concatenate(([0], np.cumsum(-(-np.diff(per_tile) // _SECTION_BITS))))
-    shift = words[:-1] * _SECTION_BITS - per_tile[:-1]
-    position = before[:-1] + np.repeat(shift, np.diff(starts))
-    return bitpack.place(low, high, position, int(words[-1])), words
-
-
-def _pack(lanes: np.ndarray, config: FrameConfig, starts: np.ndarray) -> _Sections:
+def _pack(lanes: np.ndarray, config: FrameConfig, starts: np.ndarray) -> _Packed:
     packing = packing_of(config)
     code, present, widths = bitpack.codes(symbols_of_lanes(lanes, config), packing)
     coded = widths > 0
@@ -117,9 +104,9 @@ def _pack(lanes: np.ndarray, config: FrameConfig, starts: np.ndarray) -> _Sectio
     bitmap *= coded
     low, high = bitpack.join(code, present, widths)
     sizes = bitpack.counts(present).astype(np.int64) * widths
-    bitmaps, bitmap_words = _section(bitmap, np.zeros_like(bitmap), coded * bits, starts)
-    values, value_words = _section(low, high, sizes, starts)
-    return _Sections(widths, (bitmaps, values), (bitmap_words, value_words))
+    bitmaps, bitmap_words = sections.put(bitmap, np.zeros_like(bitmap), coded * bits, starts)
+    values, value_words = sections.put(low, high, sizes, starts)
+    return _Packed(widths, (bitmaps, values), (bitmap_words, value_words))
 
 
 def _nibbles(widths: np.ndarray) -> bytes:
@@ -144,6 +131,8 @@ def encode(values: np.ndarray, config: FrameConfig) -> bytes:
     ------
     TypeError, ValueError : dtype or shape differ from the configuration
     """
+    if not isinstance(values, np.ndarray):
+        raise TypeError(f"values must be an array, not {type(values).__name__}")
     dtype = tiling.DTYPES[config.dtype]
     shape = (config.channels, config.height, config.width)
     if values.dtype != dtype:
@@ -152,13 +141,13 @@ def encode(values: np.ndarray, config: FrameConfig) -> bytes:
         raise ValueError(f"shape must be {shape}, not {values.shape}")
     lanes = tiling.to_lanes(values, config)
     starts = tiling.tile_starts(config)
-    sections = _pack(lanes, config, starts)
+    packed = _pack(lanes, config, starts)
     payload, modes = [], []
     for t, (tile, (start, stop)) in enumerate(
         zip(config.iter_tiles(), pairwise(starts), strict=True)
     ):
-        coded = [_nibbles(sections.widths[start:stop])]
-        for words, bounds in zip(sections.parts, sections.bounds, strict=True):
+        coded = [_nibbles(packed.widths[start:stop])]
+        for words, bounds in zip(packed.parts, packed.bounds, strict=True):
             coded.append(words[bounds[t] : bounds[t + 1]].astype("<u8").tobytes())
         data = b"".join(coded)
         raw_size = tile.rows * tile.cols * config.channels
@@ -179,7 +168,9 @@ def decode(frame: bytes) -> np.ndarray:
     Raises
     ------
     FormatError : the bytes are not one intact frame
+    TypeError : not bytes at all
     """
+    frame = bytes(memoryview(frame))
     head = parse_head(frame)
     config = head.config
     size = frame_bytes(head)
@@ -220,23 +211,9 @@ def decode(frame: bytes) -> np.ndarray:
         bitmap_part.append(data[width_bytes : width_bytes + bitmap_bytes])
         value_part.append(data[width_bytes + bitmap_bytes :])
     lanes = _unpack(np.concatenate(widths), bitmap_part, value_part, config, starts)
-    for t, data in raw.items():
-        lanes[:, starts[t] : starts[t + 1]] = tiling.raw_lanes(data, config)
+    for t, exact in raw.items():
+        lanes[:, starts[t] : starts[t + 1]] = tiling.raw_lanes(exact, config)
     return tiling.from_lanes(lanes, config)
-
-
-def _unsection(parts: list[bytes], bits: np.ndarray, starts: np.ndarray, name: str) -> np.ndarray:
-    """128-bit windows at the numbers of a section; the inverse of ``_section``: uint64 [2, n]."""
-    before = np.concatenate(([0], np.cumsum(bits, dtype=np.int64)))
-    per_tile = before[starts]
-    sizes = np.array([len(p) for p in parts])
-    short = np.flatnonzero(np.diff(per_tile) > 8 * sizes)
-    if len(short):
-        raise FormatError(f"tile {short[0]}: the {name} section runs past the end of the tile")
-    shift = 8 * np.concatenate(([0], np.cumsum(sizes)))[:-1] - per_tile[:-1]
-    position = before[:-1] + np.repeat(shift, np.diff(starts))
-    words = np.frombuffer(b"".join(parts) + bytes(3 * 8), "<u8").astype(np.uint64)
-    return np.stack(bitpack.fetch(words, position))
 
 
 def _unpack(
@@ -247,6 +224,7 @@ def _unpack(
     starts: np.ndarray,
 ) -> np.ndarray:
     packing = packing_of(config)
+    slack = config.burst_bytes
     coded = widths > 0
     bits = BLOCK * config.zero_bitmap
     nonzero = None
@@ -255,7 +233,7 @@ def _unpack(
     if config.coder == Coder.BITMAP:
         bits += len(packing.kept)
     if bits:
-        low = _unsection(bitmap_part, coded * bits, starts, "bitmaps")[0]
+        low, _ = sections.take(bitmap_part, coded * bits, starts, "bitmaps", slack)
         bitmap = np.where(coded, low & np.uint64((1 << bits) - 1), np.uint64(0)).astype("<u2")
         flags = np.unpackbits(bitmap.view(np.uint8).reshape(-1, 2), axis=1, bitorder="little").T
         if config.zero_bitmap:
@@ -263,7 +241,7 @@ def _unpack(
         if config.coder == Coder.BITMAP:
             present[packing.kept] = flags[BLOCK * config.zero_bitmap : bits]
     sizes = bitpack.counts(present).astype(np.int64) * widths
-    low, high = _unsection(value_part, sizes, starts, "values")
+    low, high = sections.take(value_part, sizes, starts, "values", slack)
     code = bitpack.split(low, high, present, widths, packing)
     symbols = bitpack.symbols_of(code, present, packing)
     if np.abs(symbols).max(initial=0) > SYMBOL_MAX:

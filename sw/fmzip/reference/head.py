@@ -68,11 +68,12 @@ def parse_head(data: bytes) -> Head:
     ------
     FormatError : foreign, truncated, corrupt, of another version, or with impossible content
     """
+    magic = MAGIC.to_bytes(FIELD["magic"].size, "little")
+    if data[: len(magic)] != magic[: len(data)]:
+        raise FormatError(f"not a fmzip frame: it begins with {data[:4]!r}, not {magic!r}")
     if len(data) < INDEX_OFFSET:
         raise FormatError(f"truncated: {len(data)} bytes, a head has at least {INDEX_OFFSET}")
     raw = {f.name: int.from_bytes(data[f.offset : f.offset + f.size], "little") for f in HEAD}
-    if raw["magic"] != MAGIC:
-        raise FormatError(f"not a fmzip frame: it begins with {data[:4]!r}, not b'FMZF'")
     if raw["version"] != VERSION:
         raise FormatError(f"format version {raw['version']}; this program reads {VERSION}")
     config = _config(raw)
@@ -124,4 +125,4 @@ def frame_bytes(head: Head) -> int:
     return head.config.head_bytes + round_up(int(head.offsets[-1]), head.config.burst_bytes)
 
 
-assert INDEX_OFFSET - STATIC_BYTES == FIELD["payload_bursts"].size + FIELD["tiles_crc"].size
+assert FIELD["payload_bursts"].size + FIELD["tiles_crc"].size == INDEX_OFFSET - STATIC_BYTES
