@@ -1,9 +1,10 @@
 """Makes golden vectors; run by hand where a new one is wanted: ``python tests/make_golden.py``.
 
 A vector is ``tests/golden/v<format version>/NAME.json``: ``config`` are the arguments of
-``FrameConfig`` (enums as integers), ``values`` the map in C order, ``frame`` its bytes in hex.
+``FrameConfig`` (enums as integers), ``values`` the map in C order, ``frame`` its bytes in hex, and
+``decoded`` what they are decoded to.
 Vectors are added, never edited, since they say what files written by older versions look like: a
-file that exists is left alone. What a vector shows goes into ``CASES``.
+file that exists is left alone. New ones go to the end of ``CASES``, since a place is a seed.
 """
 
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from fmzip.format import STEP_MAX, STEP_MIN, VERSION, Coder, Dtype, FrameConfig
-from fmzip.reference import encode
+from fmzip.reference import decode, encode
 
 FOLDER = Path(__file__).parent / "golden" / f"v{VERSION}"
 SIZE_LIMIT = 8192
@@ -118,10 +119,12 @@ def main() -> None:
         if path.exists():
             continue
         values = draw(np.random.default_rng(seed), (config.channels, config.height, config.width))
+        frame = encode(values, config)
         vector = {
             "config": asdict(config),
             "values": values.ravel().tolist(),
-            "frame": encode(values, config).hex(),
+            "frame": frame.hex(),
+            "decoded": decode(frame).ravel().tolist(),
         }
         text = json.dumps(vector)
         if len(text) >= SIZE_LIMIT:
