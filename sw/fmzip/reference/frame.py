@@ -20,7 +20,7 @@ from fmzip.format import (
 )
 from fmzip.reference import bitpack, dct, quantise, sections, tiling
 from fmzip.reference.bitpack import Packing
-from fmzip.reference.head import Head, frame_bytes, parse_head, write_head
+from fmzip.reference.head import Head, split_frame, write_head
 
 _CHUNK = 4096  # blocks that go through the transform at once; keeps the temporaries in the cache
 
@@ -170,16 +170,8 @@ def decode(frame: bytes) -> np.ndarray:
     FormatError : the bytes are not one intact frame
     TypeError : not bytes at all
     """
-    frame = bytes(memoryview(frame))
-    head = parse_head(frame)
+    head, tiles = split_frame(bytes(memoryview(frame)))
     config = head.config
-    size = frame_bytes(head)
-    if len(frame) != size:
-        what = "truncated" if len(frame) < size else "trailing bytes"
-        raise FormatError(f"{what}: {len(frame)} bytes, the head says {size}")
-    tiles = frame[config.head_bytes :]
-    if crc32(tiles) != head.tiles_crc:
-        raise FormatError("CRC-32 of the tiles does not match: the frame is corrupt")
     starts = tiling.tile_starts(config)
     widths, bitmap_part, value_part = [], [], []
     raw: dict[int, np.ndarray] = {}

@@ -24,7 +24,6 @@ from fmzip.format import (
     FrameConfig,
     TileMode,
     Transform,
-    round_up,
 )
 
 
@@ -120,9 +119,27 @@ def _config(raw: dict[str, int]) -> FrameConfig:
         raise FormatError(f"head: {error}") from None
 
 
+def split_frame(frame: bytes) -> tuple[Head, bytes]:
+    """Head and tiles of one whole frame, both of which are intact.
+
+    Raises
+    ------
+    FormatError : see ``parse_head``; truncated tiles, trailing bytes, tiles that are corrupt
+    """
+    head = parse_head(frame)
+    size = frame_bytes(head)
+    if len(frame) != size:
+        what = "truncated" if len(frame) < size else "trailing bytes"
+        raise FormatError(f"{what}: {len(frame)} bytes, the head says {size}")
+    tiles = frame[head.config.head_bytes :]
+    if crc32(tiles) != head.tiles_crc:
+        raise FormatError("CRC-32 of the tiles does not match: the frame is corrupt")
+    return head, tiles
+
+
 def frame_bytes(head: Head) -> int:
     """Size of the whole frame in bytes."""
-    return head.config.head_bytes + round_up(int(head.offsets[-1]), head.config.burst_bytes)
+    return head.config.head_bytes + int(head.offsets[-1])
 
 
 assert FIELD["payload_bursts"].size + FIELD["tiles_crc"].size == INDEX_OFFSET - STATIC_BYTES

@@ -1,0 +1,91 @@
+"""Puts generated parts into documents, between two markers on lines of their own::
+
+    <!-- generated: NAME -->
+    whatever PARTS[NAME]() returns
+    <!-- end -->
+
+Everything else in a document is written by hand and stays as it is.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from fmzip.docgen import format_parts
+from fmzip.errors import FmzipError
+
+ROOT = Path(__file__).parents[3]  # of a checkout, the only place where there are documents
+
+# A part is Markdown without a newline at its end; a document is a path below ROOT.
+PARTS: dict[str, Callable[[], str]] = {
+    "head-fields": format_parts.head_fields,
+    "limits": format_parts.limits,
+    "transform-matrix": format_parts.transform_matrix,
+    "quantiser-examples": format_parts.quantiser_examples,
+    "pixel-example": format_parts.pixel_example,
+    "packing-example": format_parts.packing_example,
+    "frame-example": format_parts.frame_example,
+}
+DOCUMENTS = ("docs/format.md",)
+
+_BEGIN = re.compile(r"^<!-- generated: (.*) -->$")
+_END = "<!-- end -->"
+
+
+def update(*, write: bool, root: Path = ROOT) -> list[str]:
+    """Make the generated parts of all documents anew.
+
+    Parameters
+    ----------
+    write : False to change nothing
+    root : the checkout
+
+    Returns
+    -------
+    The documents that were not up to date.
+
+    Raises
+    ------
+    FmzipError : a document is missing, its markers do not match, or it names an unknown part
+    """
+    stale = []
+    for name in DOCUMENTS:
+        path = root / name
+        if not path.is_file():
+            raise FmzipError(f"{path} is missing: documents are generated in a checkout")
+        old = path.read_text(encoding="utf-8")
+        try:
+            new = fill(old, PARTS)
+        except ValueError as error:
+            raise FmzipError(f"{name}: {error}") from None
+        if new != old:
+            stale.append(name)
+            if write:
+                path.write_text(new, encoding="utf-8")
+    return stale
+
+
+def fill(text: str, parts: Mapping[str, Callable[[], str]]) -> str:
+    """The document with its parts made anew; ValueError where markers are wrong."""
+    out: list[str] = []
+    inside: str | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        begin = _BEGIN.match(line)
+        if inside is None:
+            out.append(line)
+            if line == _END:
+                raise ValueError(f"line {number}: an end without a beginning")
+            if begin:
+                inside = begin[1]
+                if inside not in parts:
+                    known = ", ".join(parts)
+                    raise ValueError(f"line {number}: no part {inside!r}; there are {known}")
+                out += parts[inside]().splitlines()
+        elif line == _END:
+            out.append(line)
+            inside = None
+        elif begin:
+            raise ValueError(f"line {number}: a part begins inside part {inside!r}")
+    if inside is not None:
+        raise ValueError(f"part {inside!r} has no end")
+    return "\n".join(out) + "\n"
