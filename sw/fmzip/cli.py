@@ -6,6 +6,7 @@ What is slow to import is imported in the command that needs it, so that ``--hel
 
 import json
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -215,19 +216,21 @@ def _load_map(path: Path) -> "np.ndarray":
     """A map from a .npy file, never unpickling anything: uint8 or int8 [C, H, W]."""
     import numpy as np
 
-    with path.open("rb") as file, _about(path):
+    with path.open("rb") as file, _about(path), warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # of strange headers: either the array is read, or it is not
         try:
             # Not np.load, which opens archives and pickles too.
             values = np.lib.format.read_array(file, allow_pickle=False)
-        except (ValueError, EOFError) as error:
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:  # a damaged header brings up anything, tokenize.TokenError too
             raise FmzipError(f"not a .npy file of numbers: {error}") from None
         if values.dtype not in (np.uint8, np.int8):
             raise FmzipError(f"values must be uint8 or int8, not {values.dtype}")
         if values.ndim != 3 or not values.size:
-            shape = list(values.shape)
-            raise FmzipError(
-                f"a feature map is [C, H, W], none of them 0, but the shape is {shape}"
-            )
+            raise FmzipError(f"shape must be [C, H, W], none of them 0, not {list(values.shape)}")
         if file.read(1):
             raise FmzipError("bytes follow the array")
     return values
