@@ -217,9 +217,7 @@ def _load_map(path: Path) -> "np.ndarray":
     import numpy as np
 
     with path.open("rb") as file, _about(path), warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # of strange headers: either the array is read, or it is not
+        warnings.simplefilter("ignore")  # of odd headers: the array is read, or it is not
         try:
             # Not np.load, which opens archives and pickles too.
             values = np.lib.format.read_array(file, allow_pickle=False)
