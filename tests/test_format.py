@@ -58,7 +58,7 @@ def test_the_multiplier_fits_its_width_for_every_step() -> None:
     assert all(abs(m * s - 2**23) <= s / 2 for s, m in enumerate(multipliers, fmt.STEP_MIN))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(shapes())
 def test_tiles_cover_every_pixel_once_in_the_order_of_rows(config: FrameConfig) -> None:
     tiles = list(config.iter_tiles())
@@ -73,7 +73,7 @@ def test_tiles_cover_every_pixel_once_in_the_order_of_rows(config: FrameConfig) 
     assert sorted(seen) == list(product(range(config.height), range(config.width)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(shapes())
 def test_the_largest_frame_is_the_head_and_all_tiles_raw(config: FrameConfig) -> None:
     tiles = sum(
@@ -86,7 +86,7 @@ def test_the_largest_frame_is_the_head_and_all_tiles_raw(config: FrameConfig) ->
     assert 0 <= spare < config.burst_bytes
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.integers(1, 65535), st.integers(1, 65535), st.integers(1, 65535))
 def test_default_tiles_fit_the_map_and_the_buffers_of_the_gateware(
     channels: int, height: int, width: int
