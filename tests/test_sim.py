@@ -307,7 +307,7 @@ def test_the_driver_sees_a_withdrawn_and_a_changed_payload() -> None:
         exchange(lambda dut: setattr(dut.o_valid, "value", 0), "rare")
     with pytest.raises(AssertionError, match=r"frame 'f': cycle 1, .* payload changed"):
         exchange(lambda dut: setattr(dut.o_data, "value", 1), "rare")
-    with pytest.raises(AssertionError, match="o_data has undefined bits: X"):
+    with pytest.raises(AssertionError, match="frame 'f': o_data has undefined bits: X"):
         exchange(lambda dut: setattr(dut.o_data, "value", "X"), "rare")
 
 
@@ -333,6 +333,25 @@ def test_an_unknown_simulator_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("SIM", "modelsim")
     with pytest.raises(ToolError, match="SIM is modelsim; icarus and verilator are supported"):
         runner.simulate("encoder", 8, "none", [])
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("Verilator 5.006 2023-01-22", "Verilator 5.006; cocotb needs 5.036"),
+        ("Verilator 5.048 2026-04-26", None),
+        ("Verilator rev vUNKNOWN", None),
+    ],
+)
+def test_a_verilator_that_is_too_old_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, reason: str | None
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert runner.why_not("verilator") == "verilator is not installed"
+    tool = tmp_path / "verilator"
+    tool.write_text(f"#!/bin/sh\necho '{said}'\n")
+    tool.chmod(0o755)
+    assert runner.why_not("verilator") == reason
 
 
 # Emitting.

@@ -111,7 +111,7 @@ class Bench(ABC):
     async def broken_off(self, how: str) -> None:
         """A frame that a reset ends, and then a good one."""
         await self.begin()
-        for case, successor in pairwise(SHORT):
+        for case, successor in pairwise(SHORT[:8]):
             payloads, expected = self.payloads(case), self.expected(case)
             fed, taken = {
                 "started": (0, 0),
@@ -124,4 +124,4 @@ class Bench(ABC):
             await self.driver.exchange(case.name, payloads[:fed], taken)
             await self.driver.reset()
             await self.run(successor)
-        await self.driver.quiet(SHORT[-1].name)
+        await self.driver.quiet(successor.name)

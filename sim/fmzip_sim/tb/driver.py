@@ -79,6 +79,7 @@ class Driver:
         self._sample = None if sample is None else getattr(dut, sample)
         # While nothing is offered the payload is noise: who reads it then is found out.
         self._noise = random.Random(1)
+        self._frame = ""
 
     def idle(self) -> None:
         """Offer nothing, take nothing, with noise on the payload."""
@@ -121,6 +122,7 @@ class Driver:
         ------
         AssertionError : the contract is broken, or a port has undefined bits
         """
+        self._frame = frame
         dut, seen = self.dut, Traffic()
         feed_pattern, drain_pattern = PATTERNS[feed](), PATTERNS.get(drain, PATTERNS["never"])()
         offering = False
@@ -136,14 +138,14 @@ class Driver:
                 willing &= offered is not None
             dut.o_ready.value = willing
             await self._edge()
-            if offering and _bits(dut.i_ready):
+            if offering and self._bits(dut.i_ready):
                 offering = False
                 dut.i_valid.value = 0
                 self._rest()
                 seen.fed_at.append(now)
                 if self._sample is not None:
-                    seen.sampled.append(_bits(self._sample))
-            payload = tuple(map(_bits, self._outputs)) if _bits(dut.o_valid) else None
+                    seen.sampled.append(self._bits(self._sample))
+            payload = tuple(map(self._bits, self._outputs)) if self._bits(dut.o_valid) else None
             if offered is not None:
                 where = f"frame '{frame}': cycle {now}, after {len(seen.taken)} payloads"
                 assert payload is not None, f"{where}: an offered payload was withdrawn"
@@ -167,7 +169,7 @@ class Driver:
         self.dut.o_ready.value = 1
         for _ in range(QUIET):
             await self._edge()
-            assert not _bits(self.dut.o_valid), f"frame '{frame}': a payload behind its end"
+            assert not self._bits(self.dut.o_valid), f"frame '{frame}': a payload behind its end"
         self.dut.o_ready.value = 0
 
     def _put(self, payload: Payload) -> None:
@@ -177,10 +179,10 @@ class Driver:
     def _rest(self) -> None:
         self._put(tuple(self._noise.getrandbits(len(port)) for port in self._inputs))
 
-
-def _bits(port: Any) -> int:
-    value = port.value
-    try:
-        return int(value) if len(port) == 1 else value.to_unsigned()
-    except ValueError:
-        raise AssertionError(f"{port._name} has undefined bits: {value}") from None
+    def _bits(self, port: Any) -> int:
+        value = port.value
+        try:
+            return int(value) if len(port) == 1 else value.to_unsigned()
+        except ValueError:
+            what = f"frame '{self._frame}': {port._name} has undefined bits: {value}"
+            raise AssertionError(what) from None
