@@ -76,23 +76,26 @@ class BitPacker(wiring.Component):
         full = register_flag(m, after[self._position_bits :].any())
         last = register_flag(m, self.i_last)
         residue = register(m, after[: self._position_bits])
+        valid = register_flag(m, self.i_valid)
 
         for stage in self._stages:
             for k in stage:
                 bits = shift_left(m, bits, shift[k], self.unit << k)
             bits = register(m, bits)
             shift, full, last = register(m, shift), register_flag(m, full), register_flag(m, last)
-            residue = register(m, residue)
+            residue, valid = register(m, residue), register_flag(m, valid)
 
         held = Signal(self.word_bits, reset_less=True)  # the word that is being filled
         merged = Signal(self.word_bits)
         flush = register_flag(m, last)
         rest = register(m, residue)
-        fresh = Signal(init=1)  # the word that is being filled is empty
+        # The word that is being filled is empty. Until the first field comes it is, whatever a
+        # reset has left in the registers before.
+        fresh = Signal(init=1)
         m.d.comb += merged.eq(Mux(fresh, 0, held) | bits[: self.word_bits])
         m.d.sync += [
             held.eq(Mux(full, bits[self.word_bits :], merged)),
-            fresh.eq(flush),
+            fresh.eq(flush | (fresh & ~valid)),
             self.o_valid.eq(full | (flush & (rest != 0))),
             self.o_bits.eq(merged),
             self.done.eq(flush),

@@ -101,7 +101,7 @@ class BlockCoder(wiring.Component):
             flags.append(Mux(is_bitmap, nonzero, register(m, kept[lane])))
             m.d.comb += self.codes[lane].eq(register(m, code, self.latency - 2))
 
-        width, some = self._width(m, needs)
+        width, some = self._width(m, needs, register(m, first))
         cycles = self.block_latency - 1
         present = [register(m, Cat(flags), cycles - 1)]  # of the final beat, the one before, ...
         for _ in range(self.beats - 1):
@@ -134,14 +134,13 @@ class BlockCoder(wiring.Component):
             m.d.comb += need.eq(code | nonzero)
         return need
 
-    def _width(self, m: Module, needs: list[Signal]) -> tuple[Value, Value]:
+    def _width(self, m: Module, needs: list[Signal], first: Value) -> tuple[Value, Value]:
         """Width of the block and whether it is not 0, one cycle after its final beat's needs."""
         together = Signal(WIDTH_MAX)  # needs of all beats so far
         this_beat = needs[0]
         for need in needs[1:]:
             this_beat = this_beat | need
-        done = register_flag(m, self.i_final, self.block_latency - 1)
-        m.d.sync += together.eq(this_beat | Mux(done, 0, together))
+        m.d.sync += together.eq(this_beat | Mux(first, 0, together))
         width = Signal(WIDTH_BITS)
         for k in range(WIDTH_MAX):
             with m.If(together[k]):

@@ -19,15 +19,16 @@ class Encoder(wiring.Component):
     """Codes a feature map, ``lanes`` values per cycle: the tiles of ``fmzip.reference.encode``.
 
     A beat per cycle, but for ``tile_gap`` cycles between tiles, as long as the coded words are
-    taken at that rate: a word per cycle always is enough. ``latency`` cycles pass from the last
-    beat of a tile to its first word, since only then is it known whether it is stored raw.
-    Tiles shorter than ``min_tile`` cycles take ``min_tile`` cycles. Under backpressure up to
-    ``max_blocks`` blocks are held.
+    taken at that rate: a word per cycle always is enough. A partial block of fewer beats takes as
+    long as a full one. ``latency`` cycles pass from the last beat of a tile to its first word,
+    since only then is it known whether it is stored raw. Tiles shorter than ``min_tile`` cycles
+    take ``min_tile`` cycles. Under backpressure up to ``max_blocks`` blocks are held.
 
     Parameters
     ----------
     lanes : values per beat: 2, 4 or 8
-    ring_blocks : size of the tile buffers, a power of two from 512; a tile may have 15/16 of it
+    ring_blocks : size of the tile buffers, a power of two from ``128 * lanes``; a tile may have
+        15/16 of it
 
     Members
     -------
@@ -84,8 +85,9 @@ class Encoder(wiring.Component):
 
         # One beat per cycle enters; a block goes on when its last beat is there.
         phase = Signal(range(max(beats, 2)))
-        short = Signal(range(beats + 1))  # cycles until the next block may go on
-        spacing = Signal(range(self.min_tile))  # cycles until the next tile may begin
+        short = Signal(range(beats + 2))  # cycles until the next block may go on
+        spacing = Signal(range(self.min_tile))
+        too_soon = Signal()  # the next tile may not end yet
         final = Signal()
         beat = Signal()
         launch = Signal()
@@ -94,12 +96,16 @@ class Encoder(wiring.Component):
         m.d.comb += [
             final.eq(phase == Mux(sequencer.partial, tail_beats, beats - 1)),
             self.take.eq(Mux(sequencer.partial & final, tail_values, lanes)),
-            self.i.ready.eq(sequencer.valid & buffer.room & ~(final & (short != 0))),
+            self.i.ready.eq(
+                sequencer.valid
+                & buffer.room
+                & ~(final & ((short != 0) | (sequencer.last & too_soon)))
+            ),
             beat.eq(self.i.valid & self.i.ready),
             launch.eq(beat & final),
             sequencer.head.eq(self.head),
             sequencer.start.eq(self.start),
-            sequencer.hold.eq(register(m, (spacing != 0) | buffer.full)),
+            sequencer.hold.eq(register(m, buffer.full)),
             buffer.tile_taken.eq(launch & sequencer.last),
             sequencer.step.eq(launch),
             self.done.eq(sequencer.done),
@@ -108,13 +114,14 @@ class Encoder(wiring.Component):
             m.d.sync += phase.eq(Mux(final, 0, phase + 1))
         if beats > 1:
             with m.If(launch):
-                m.d.sync += short.eq(beats - 1)
+                # The packers want two cycles behind the end of a tile.
+                m.d.sync += short.eq(Mux(sequencer.last, beats + 1, beats - 1))
             with m.Elif(short != 0):
                 m.d.sync += short.eq(short - 1)
         with m.If(launch & sequencer.last):
-            m.d.sync += spacing.eq(self.min_tile - 1)
-        with m.Elif(spacing != 0):
-            m.d.sync += spacing.eq(spacing - 1)
+            m.d.sync += [spacing.eq(self.min_tile - 2), too_soon.eq(1)]
+        with m.Elif(too_soon):
+            m.d.sync += [spacing.eq(spacing - 1), too_soon.eq(spacing != 0)]
 
         entered = _Entered(m, self, beat, phase, sequencer.partial & final, tail_values)
         launch = register_flag(m, launch)
