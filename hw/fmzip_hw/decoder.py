@@ -21,14 +21,19 @@ from fmzip_hw.sections import SectionSplitter, WordJoiner
 from fmzip_hw.stream import CreditFifo
 
 
+# From the first word of a raw tile to the take of its first beat.
+_TO_FIRST_BLOCK = 8
+
+
 class Decoder(wiring.Component):
     """Decodes a feature map, ``lanes`` values per cycle: the tiles of ``fmzip.reference.decode``.
 
-    A beat per cycle, but for ``tile_gap`` cycles between tiles, as long as words come at the rate
-    at which the tile needs them: a word per cycle always is enough. ``latency`` cycles pass from
-    the first word of a raw tile to its first beat. Holds words of up to ``max_blocks`` blocks
-    under backpressure. Damaged words cannot stop it: once as many tiles have come as the shape
-    has, it has put out as many beats.
+    A beat per cycle, but for ``tile_gap`` cycles between tiles, as long as words come early enough:
+    a word per cycle is enough behind the first tile of a frame. A partial block of fewer beats
+    takes as long as a full one. ``latency`` cycles pass from the first word of a raw tile to its
+    first beat; the first word of a frame is taken some 40 cycles after ``start``. Holds words of up
+    to ``max_blocks`` blocks under backpressure. Damaged words cannot stop it: once as many tiles
+    have come as the shape has, it has put out as many beats.
 
     Parameters
     ----------
@@ -52,6 +57,18 @@ class Decoder(wiring.Component):
         self._values = ValueReader(lanes)
         self._codes = CodeSplitter(lanes)
         self._rebuild = Reconstructor(lanes)
+        beats = beats_per_block(lanes)
+        self.latency = (
+            _TO_FIRST_BLOCK
+            + self._values.latency
+            + self._codes.latency
+            + self._rebuild.latency
+            + 1
+            + CreditFifo.latency
+            # Of several beats, the words and the values of a block are gathered; and only a word
+            # that is whole makes the splitter look at it, which it does for a cycle.
+            + (2 * (beats - 1) + 1 if beats > 1 else 0)
+        )
         super().__init__({
             "head": In(HeadLayout),
             "start": In(1),

@@ -134,6 +134,9 @@ class SectionSplitter(wiring.Component):
         ended = Signal()  # the tile's last word has come
         last = Signal()  # left == 1
         flags = Signal(PER_WORD)  # which widths of the last word are not 0
+        # Which of them are those of blocks, so that a damaged padding counts for nothing.
+        real, all_real = Signal(PER_WORD), (1 << PER_WORD) - 1
+        in_last = Signal(PER_WORD)  # `real` in the last word of the tile
         nonzero = Signal(range(PER_WORD + 1))  # how many they are
         coded = Signal(self._count)
         bits = Signal(len(coded) + len(per_block))  # of all bitmaps
@@ -144,7 +147,8 @@ class SectionSplitter(wiring.Component):
         got = ended | self.i.valid
         m.d.sync += [
             flags.eq(0),
-            nonzero.eq(sum((flags[k] for k in range(PER_WORD)), start=Value.cast(0))),
+            nonzero.eq(sum((flags[k] & real[k] for k in range(PER_WORD)), start=Value.cast(0))),
+            real.eq(Mux(last, in_last, all_real)),
         ]
         m.d.comb += [
             widths.i.payload.eq(present),
@@ -158,7 +162,14 @@ class SectionSplitter(wiring.Component):
         with m.FSM():
             with m.State("tile"):
                 words = (blocks + (PER_WORD - 1)) >> exact_log2(PER_WORD)
-                m.d.sync += [left.eq(words), last.eq(words == 1), ended.eq(0), coded.eq(0)]
+                rest = blocks[: exact_log2(PER_WORD)]
+                m.d.sync += [
+                    left.eq(words),
+                    last.eq(words == 1),
+                    in_last.eq(Mux(rest == 0, all_real, ((1 << rest) - 1)[:PER_WORD])),
+                    ended.eq(0),
+                    coded.eq(0),
+                ]
                 with m.If(self.i.valid & blocks_valid & tiles.i.ready):
                     m.d.comb += [tiles.i.valid.eq(1), next_tile.eq(1)]
                     m.next = "widths"
