@@ -5,90 +5,191 @@ own simulator; the benches on emitted Verilog have their twin in ``fmzip_sim.tb`
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any
 
-from amaranth.hdl import Elaboratable
+from amaranth.hdl import Elaboratable, Value
 from amaranth.sim import Simulator
+
+
+def _random_pattern() -> Iterator[bool]:
+    generator = random.Random(1)
+    while True:
+        yield generator.random() < 0.6
+
 
 # Each pattern yields True in cycles in which the side is willing.
 PATTERNS: dict[str, Callable[[], Iterator[bool]]] = {
-    "never": lambda: iter(lambda: True, None),
-    "alternate": lambda: (t % 2 == 0 for t in iter(int, 1) for t in range(2)),
-    "random": lambda: (lambda r: (r.random() < 0.6 for _ in iter(int, 1)))(random.Random(1)),
-    "bursts": lambda: (t % 48 < 24 for _ in iter(int, 1) for t in range(48)),
-    "rare": lambda: (t % 9 == 8 for _ in iter(int, 1) for t in range(9)),
+    "never": lambda: cycle([True]),
+    "alternate": lambda: cycle([True, False]),
+    "random": _random_pattern,
+    "bursts": lambda: cycle([True] * 24 + [False] * 24),
+    "rare": lambda: cycle([False] * 8 + [True]),
+    "late": lambda: cycle([False] * 400 + [True] * 400),
 }
+# A drain that is willing only when something is offered: it finds a valid that waits for ready.
+SHY = "shy"
 
 
-def run(
-    dut: Elaboratable,
-    inputs: Sequence[Any],
+def _drain(name: str | None) -> Iterator[bool]:
+    if name is None:
+        return cycle([False])
+    return PATTERNS["never" if name == SHY else name]()
+
+
+@dataclass
+class Transfer:
+    """What ``transfer`` saw.
+
+    Members
+    -------
+    taken : payloads of the output, as integers
+    fed_at, taken_at : cycles of the transfers, counted from the call
+    watched : value of the watched signal at each input transfer
+    """
+
+    taken: list[int] = field(default_factory=list)
+    fed_at: list[int] = field(default_factory=list)
+    taken_at: list[int] = field(default_factory=list)
+    watched: list[int] = field(default_factory=list)
+
+
+async def transfer(
+    ctx: Any,
+    dut: Any,
+    inputs: Sequence[int],
     outputs: int,
     *,
     feed: str = "never",
-    drain: str = "never",
-    setup: Callable[[Any], None] | None = None,
-    ready: Callable[[Any], bool] | None = None,
+    drain: str | None = "never",
+    watch: Value | int = 0,
+    quiet: int = 0,
     deadline: int = 100_000,
-) -> tuple[list[Any], dict[str, Any]]:
+) -> Transfer:
     """Feed ``inputs`` into ``dut.i`` and take ``outputs`` payloads from ``dut.o``.
 
     Checks that an offered payload is held until it is taken.
 
     Parameters
     ----------
-    inputs : payloads
+    ctx : context of the simulation
+    inputs : payloads, as integers
     outputs : how many payloads to take
-    feed, drain : names of stall patterns
-    setup : called with the simulation context before the first cycle and before the second
+    feed, drain : names of stall patterns; with no drain, nothing is taken
+    watch : signal that is sampled with each input transfer
+    quiet : cycles behind the last payload in which no other may be offered
+    deadline : cycles after which to give up
+    """
+    seen = Transfer()
+    feeding, draining = PATTERNS[feed](), _drain(drain)
+    source = iter(inputs)
+    offering, more = False, True
+    offered: int | None = None
+    watch = Value.cast(watch)
+    payload_in, payload_out = Value.cast(dut.i.payload), Value.cast(dut.o.payload)
+    left = quiet
+    for now in range(deadline):
+        if more and not offering and next(feeding):
+            payload = next(source, None)
+            more = offering = payload is not None
+            if offering:
+                ctx.set(payload_in, payload)
+            ctx.set(dut.i.valid, offering)
+        willing = next(draining) and (drain != SHY or offered is not None)
+        if len(seen.taken) >= outputs:
+            willing = False
+            if left == 0 and not more:
+                return seen
+            left -= left > 0
+        ctx.set(dut.o.ready, willing)
+        _, _, ready, watched, valid, bits = await ctx.tick().sample(
+            dut.i.ready, watch, dut.o.valid, payload_out
+        )
+        if offering and ready:
+            seen.fed_at.append(now)
+            seen.watched.append(watched)
+            offering = False
+            ctx.set(dut.i.valid, 0)
+        if offered is not None:
+            assert valid, f"cycle {now}: an offered payload was withdrawn"
+            assert bits == offered, f"cycle {now}: an offered payload changed"
+        offered = bits if valid and not willing else None
+        if valid and willing:
+            seen.taken.append(bits)
+            seen.taken_at.append(now)
+        elif valid and len(seen.taken) == outputs and drain is not None:
+            raise AssertionError(f"cycle {now}: an extra payload")
+    raise AssertionError(
+        f"{len(seen.taken)} of {outputs} payloads out, {len(seen.fed_at)} of {len(inputs)} in, "
+        f"after {deadline} cycles; feed {feed}, drain {drain}"
+    )
+
+
+def simulate(dut: Elaboratable, bench: Callable[[Any], Awaitable[None]]) -> None:
+    """Run ``bench(context)`` on ``dut`` with a clock."""
+    sim = Simulator(dut)
+    sim.add_clock(1e-8)
+    sim.add_testbench(bench)
+    sim.run()
+
+
+def run(dut: Any, inputs: Sequence[int], outputs: int, **options: Any) -> Transfer:
+    """``transfer`` on ``dut`` alone, from reset; the options are those of ``transfer``."""
+    result = Transfer()
+
+    async def bench(ctx: Any) -> None:
+        nonlocal result
+        result = await transfer(ctx, dut, inputs, outputs, **options)
+
+    simulate(dut, bench)
+    return result
+
+
+def pipeline(
+    dut: Any,
+    inputs: Sequence[dict[str, int]],
+    outputs: Sequence[str],
+    latency: int,
+    constants: dict[str, int] | None = None,
+) -> list[tuple[int, ...]]:
+    """Outputs of a component that never stalls, ``latency`` cycles behind the inputs of a cycle.
+
+    Parameters
+    ----------
+    inputs : for each cycle, values of the ports by name; arrays and structures as integers
+    outputs : names of the ports to sample
+    constants : values of further ports, set once, well before the first input
 
     Returns
     -------
-    The payloads taken (integers), and cycles at which things happened.
+    One tuple per input, in order.
     """
-    taken: list[Any] = []
-    times: dict[str, Any] = {"in": [], "out": [], "ready": 0}
+    seen: list[tuple[int, ...]] = []
 
-    async def feeder(ctx: Any) -> None:
-        if setup:
-            setup(ctx)
-            await ctx.tick()
-            ctx.set(dut.start, 0)
-            times["now"] = 0
-        pattern = PATTERNS[feed]()
-        for payload in inputs:
-            while not next(pattern):
-                await ctx.tick()
-            ctx.set(dut.i.payload, payload)
-            ctx.set(dut.i.valid, 1)
-            await ctx.tick().until(dut.i.ready)
-            times["in"].append(times["now"])
-            ctx.set(dut.i.valid, 0)
+    async def bench(ctx: Any) -> None:
+        for name, value in (constants or {}).items():
+            ctx.set(Value.cast(getattr(dut, name)), value)
+        await ctx.tick().repeat(16)
+        ports = [Value.cast(getattr(dut, name)) for name in outputs]
+        for given in [*inputs, *[inputs[-1]] * latency]:
+            for name, value in given.items():
+                ctx.set(Value.cast(getattr(dut, name)), value)
+            _, _, *sampled = await ctx.tick().sample(*ports)
+            seen.append(tuple(sampled))
 
-    async def drainer(ctx: Any) -> None:
-        pattern = PATTERNS[drain]()
-        offered = None
-        for cycle in range(deadline):
-            times["now"] = cycle
-            willing = next(pattern)
-            ctx.set(dut.o.ready, willing)
-            _, _, valid, payload = await ctx.tick().sample(dut.o.valid, dut.o.payload)
-            bits = payload if isinstance(payload, int) else payload.as_bits()
-            if offered is not None:
-                assert valid, f"cycle {cycle}: an offered payload was withdrawn"
-                assert bits == offered, f"cycle {cycle}: an offered payload changed"
-            offered = bits if valid and not willing else None
-            if valid and willing:
-                taken.append(bits)
-                times["out"].append(cycle)
-                if len(taken) == outputs:
-                    return
-        raise AssertionError(f"{len(taken)} of {outputs} payloads after {deadline} cycles")
+    simulate(dut, bench)
+    return seen[latency:]
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-8)
-    sim.add_testbench(drainer)
-    sim.add_testbench(feeder, background=True)
-    sim.run()
-    return taken, times
+
+def join(values: Sequence[int], bits: int) -> int:
+    """An array port's value as one integer; the first element lies in the lowest bits."""
+    mask = (1 << bits) - 1
+    return sum((int(v) & mask) << bits * k for k, v in enumerate(values))
+
+
+def split(value: int, bits: int, count: int, signed: bool = True) -> list[int]:
+    """The elements of an array port's value."""
+    fields = [value >> bits * k & (1 << bits) - 1 for k in range(count)]
+    return [f - (f >> bits - 1 << bits) if signed else f for f in fields]
