@@ -1,0 +1,94 @@
+"""What frame writer and frame reader share: sizes of a head, and the memory of its tile index."""
+
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from fmzip.format import INDEX_BYTES, INDEX_OFFSET
+from fmzip.regs import MAX_TILES, PORT_BYTES
+from fmzip_hw.layout import HeadLayout
+from fmzip_hw.pipeline import register
+
+ITEM_BYTES = INDEX_BYTES  # the head is handled in items of 32 bits
+INDEX_ITEM = INDEX_OFFSET // ITEM_BYTES
+WORD_BITS = 32  # enough for the words of the largest frame
+_PORT_LOG2 = PORT_BYTES.bit_length() - 1
+
+
+def burst_shift(head: Value) -> Value:
+    """log2 of the port's words in a burst, 0 to 5."""
+    return (head.burst_log2 - _PORT_LOG2)[:3]
+
+
+class HeadSize(wiring.Component):
+    """Sizes of the head, constant from four cycles after the configuration is.
+
+    Members
+    -------
+    head : In(HeadLayout)
+    words : Out, words of the head, padded to the burst
+    shift : Out(3), log2 of the words in a burst
+    fits : Out(1), the tile index fits into ``IndexMemory``
+    """
+
+    def __init__(self) -> None:
+        super().__init__({
+            "head": In(HeadLayout),
+            "words": Out(range(MAX_TILES)),
+            "shift": Out(3),
+            "fits": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        mask = Signal.like(self.words)
+        tiles = self.head.tiles
+        # One item per tile and one for the CRC, two items in a word.
+        words = register(m, (tiles[: MAX_TILES.bit_length()] + (INDEX_ITEM + 1 + 1)) >> 1)
+        padded = register(m, words + mask)
+        m.d.sync += [
+            self.shift.eq(burst_shift(self.head)),
+            mask.eq((1 << self.shift) - 1),
+            self.words.eq(padded & ~mask),
+            self.fits.eq(tiles <= MAX_TILES),
+        ]
+        return m
+
+
+IndexPort = wiring.Signature({
+    "w_en": Out(1),
+    "w_addr": Out(range(MAX_TILES)),
+    "w_data": Out(8 * ITEM_BYTES),
+    "r_addr": Out(range(MAX_TILES)),
+    "r_data": In(8 * ITEM_BYTES),  # one cycle behind its address
+})  # fmt: skip
+
+
+class IndexMemory(wiring.Component):
+    """Tile index of the frame in work: an item of 32 bits per tile.
+
+    Members
+    -------
+    users : In(IndexPort), frame writer and frame reader
+    select : In(1), which of them has the memory
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"users": In(IndexPort).array(2), "select": In(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=8 * ITEM_BYTES, depth=MAX_TILES, init=[])
+        write, read = memory.write_port(), memory.read_port()
+        with m.Switch(self.select):
+            for k, user in enumerate(self.users):
+                m.d.comb += user.r_data.eq(read.data)
+                with m.Case(k):
+                    m.d.comb += [
+                        write.en.eq(user.w_en),
+                        write.addr.eq(user.w_addr),
+                        write.data.eq(user.w_data),
+                        read.addr.eq(user.r_addr),
+                    ]
+        return m

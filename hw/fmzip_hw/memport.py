@@ -1,0 +1,104 @@
+"""The memory port: row-burst requests and their data, as a DRAM controller wants them.
+
+A request names a direction, an address and a number of words, and stays inside one row, so that a
+controller opens a row once and streams. Requests are served in order; the words of a write follow
+on ``w`` in the order of the requests, those of a read come back on ``r``. A request may be sent
+before the words of the one before it have moved. The requester has all words of a write at hand,
+or soon, and room for all words of a read, before it asks: the memory never waits long.
+"""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from fmzip.regs import PORT_BYTES, ROW_BYTES, WINDOW_BYTES
+from fmzip_hw.stream import Slice
+
+PORT_BITS = 8 * PORT_BYTES
+ROW_WORDS = ROW_BYTES // PORT_BYTES
+ADDRESS_BITS = exact_log2(WINDOW_BYTES // PORT_BYTES)
+
+Request = data.StructLayout({
+    "write": 1,
+    "address": ADDRESS_BITS,  # in words
+    "words": range(ROW_WORDS + 1),  # 1 to ROW_WORDS, not beyond the end of the row
+})  # fmt: skip
+
+MemoryPort = wiring.Signature({
+    "request": Out(stream.Signature(Request)),
+    "w": Out(stream.Signature(PORT_BITS)),
+    "r": In(stream.Signature(PORT_BITS)),
+})  # fmt: skip
+
+
+def to_row_end(address: Signal) -> Signal:
+    """Words from ``address`` to the end of its row: 1 to ROW_WORDS."""
+    return ROW_WORDS - address[: exact_log2(ROW_WORDS)]
+
+
+class PortSwitch(wiring.Component):
+    """Gives one memory port to several users, of which one works at a time.
+
+    Another user gets the port when all words of the one before have moved. A request takes a
+    cycle; words pass without delay.
+
+    Parameters
+    ----------
+    users : how many
+
+    Members
+    -------
+    users : In(MemoryPort) each
+    port : Out(MemoryPort)
+    abort : In(1), the users are reset in this cycle: what the memory still expects or delivers is
+        made up or dropped
+    idle : Out(1), nothing is under way
+    """
+
+    def __init__(self, users: int):
+        self._count = users
+        super().__init__({
+            "users": In(MemoryPort).array(users),
+            "port": Out(MemoryPort),
+            "abort": In(1),
+            "idle": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        port = self.port
+        m.submodules.requests = requests = Slice(Request)
+        wiring.connect(m, requests.o, wiring.flipped(port.request))
+        owner = Signal(range(self._count))
+        draining = Signal()
+        owed = Signal(range(8 * ROW_WORDS))  # words that are still to move
+        room = owed < 6 * ROW_WORDS
+        asked = requests.i.valid & requests.i.ready
+        moved = (port.w.valid & port.w.ready) | (port.r.valid & port.r.ready)
+        m.d.sync += owed.eq(owed + Mux(asked, requests.i.payload.words, 0) - moved)
+        m.d.comb += self.idle.eq((owed == 0) & ~draining)
+        with m.If(self.abort):
+            m.d.sync += draining.eq(1)
+        with m.Elif(owed == 0):
+            m.d.sync += draining.eq(0)
+        with m.Switch(owner):
+            for k in range(self._count):
+                user = self.users[k]
+                with m.Case(k):
+                    m.d.comb += [
+                        requests.i.payload.eq(user.request.payload),
+                        requests.i.valid.eq(user.request.valid & room & ~draining & ~self.abort),
+                        user.request.ready.eq(requests.i.ready & room & ~draining & ~self.abort),
+                        port.w.payload.eq(user.w.payload),
+                        port.w.valid.eq(user.w.valid | draining),
+                        user.w.ready.eq(port.w.ready & ~draining),
+                        user.r.payload.eq(port.r.payload),
+                        user.r.valid.eq(port.r.valid & ~draining),
+                        port.r.ready.eq(user.r.ready | draining),
+                    ]
+                    with m.If((owed == 0) & ~user.request.valid):
+                        for other in reversed(range(self._count)):
+                            with m.If(self.users[other].request.valid):
+                                m.d.sync += owner.eq(other)
+        return m

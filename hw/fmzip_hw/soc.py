@@ -1,0 +1,166 @@
+"""The board's system: link bridge, registers, stage, codec, memory port and its counters."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from fmzip.format import MULTIPLIER_BITS
+from fmzip.regs import BURST_BYTES, MEMORY, PORT_BYTES, REGISTERS, ROW_BYTES, STAGE, bits
+from fmzip_hw.bridge import Bridge
+from fmzip_hw.bus import BusSplitter, HostMemory
+from fmzip_hw.counters import Counters
+from fmzip_hw.csr import RegisterFile
+from fmzip_hw.framepath import FramePath
+from fmzip_hw.memport import MemoryPort, PortSwitch
+from fmzip_hw.stage import Stage
+
+
+class Soc(wiring.Component):
+    """All of a board but its pins: link bytes on one side, a memory port on the other.
+
+    Parameters
+    ----------
+    lanes : values per beat
+    clock_hz : rate of the clock that the board will run it at
+    stage_log2 : log2 of the beats that the stage holds
+    memory_log2 : log2 of the bytes of the memory behind the port
+    ring_blocks : blocks of the codec's tile buffers
+
+    Members
+    -------
+    rx, tx : streams of bytes from and to the host
+    memory : Out(MemoryPort)
+    """
+
+    def __init__(
+        self,
+        *,
+        lanes: int = 8,
+        clock_hz: int = 100_000_000,
+        stage_log2: int = 14,
+        memory_log2: int = 25,
+        ring_blocks: int = 2048,
+    ):
+        self._clock_hz = clock_hz
+        self._stage = Stage(lanes, 1 << stage_log2)
+        self._path = FramePath(lanes, ring_blocks)
+        self._build = {
+            "lanes": lanes,
+            "stage_log2": stage_log2,
+            "memory_log2": memory_log2,
+            "max_blocks_log2": exact_log2(ring_blocks),
+        }
+        super().__init__({
+            "rx": In(stream.Signature(8)),
+            "tx": Out(stream.Signature(8)),
+            "memory": Out(MemoryPort),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        stage, path = self._stage, self._path
+        m.submodules.bridge = bridge = Bridge()
+        m.submodules.windows = windows = BusSplitter([REGISTERS, STAGE, MEMORY])
+        m.submodules.registers = registers = RegisterFile()
+        m.submodules.stage = stage
+        m.submodules.host_memory = host_memory = HostMemory()
+        m.submodules.path = path
+        m.submodules.switch = switch = PortSwitch(3)
+        m.submodules.counters = counters = Counters()
+        wiring.connect(m, wiring.flipped(self.rx), bridge.i)
+        wiring.connect(m, bridge.o, wiring.flipped(self.tx))
+        wiring.connect(m, bridge.bus, windows.bus)
+        wiring.connect(m, windows.windows[0], registers.bus)
+        wiring.connect(m, windows.windows[1], stage.bus)
+        wiring.connect(m, windows.windows[2], host_memory.bus)
+        wiring.connect(m, path.writes, switch.users[0])
+        wiring.connect(m, path.reads, switch.users[1])
+        wiring.connect(m, host_memory.port, switch.users[2])
+        wiring.connect(m, switch.port, wiring.flipped(self.memory))
+        wiring.connect(m, stage.o, path.i)
+        wiring.connect(m, path.o, stage.i)
+
+        control = {f: registers.w.control[bits("control", f).low]
+                   for f in ("reset", "write", "read", "snapshot", "clear")}  # fmt: skip
+        m.d.comb += [
+            path.head.eq(registers.w.head),
+            path.multiplier.eq(registers.w.multiplier[:MULTIPLIER_BITS]),
+            path.base.eq(registers.w.base >> exact_log2(PORT_BYTES)),
+            path.reset.eq(control["reset"]),
+            path.write.eq(control["write"]),
+            path.read.eq(control["read"]),
+            switch.abort.eq(path.abort),
+            path.idle.eq(switch.idle),
+            stage.load.eq(registers.written.piece),
+            stage.beats.eq(registers.w.piece[: bits("piece", "beats").size]),
+            stage.writing.eq(registers.w.piece[bits("piece", "encode").low]),
+            counters.snapshot.eq(control["snapshot"]),
+            counters.clear.eq(control["clear"]),
+            registers.r.clock.eq(self._clock_hz),
+            registers.r.frame_bytes.eq(path.words << exact_log2(PORT_BYTES)),
+        ]
+        for name, value in self._build.items():
+            field = bits("build", name)
+            m.d.comb += registers.r.build[field.low : field.low + field.size].eq(value)
+        status = {
+            "writing": path.writing,
+            "reading": path.reading,
+            "piece": stage.busy,
+            "overflow": counters.overflow,
+            "fault": path.fault,
+        }
+        for name, value in status.items():
+            field = bits("status", name)
+            m.d.comb += registers.r.status[field.low : field.low + field.size].eq(value)
+        for name in counters.values.signature.members:
+            m.d.comb += getattr(registers.r, name).eq(getattr(counters.values, name))
+        self._count(m, counters, switch)
+        return m
+
+    def _count(self, m: Module, counters: Counters, switch: PortSwitch) -> None:
+        """The events of every cycle. The host's own accesses to the memory are not counted."""
+        path, stage, port, events = self._path, self._stage, switch.port, counters.events
+        request, host = port.request, Signal()
+        m.d.comb += host.eq(~(path.writing | path.reading))
+        asked = request.valid & request.ready & ~host
+        writes = request.payload.write
+        wrote = port.w.valid & port.w.ready & ~host
+        read = port.r.valid & port.r.ready & ~host
+        words = request.payload.words
+        # A request of n words needs a column command per burst that it touches.
+        per_burst = BURST_BYTES // PORT_BYTES
+        first = request.payload.address[: exact_log2(per_burst)]
+        commands = (words + first + (per_burst - 1)) >> exact_log2(per_burst)
+        row = request.payload.address >> exact_log2(ROW_BYTES // PORT_BYTES)
+        last_row, any_row = Signal.like(row), Signal()
+        with m.If(asked):
+            m.d.sync += [last_row.eq(row), any_row.eq(1)]
+        begun = Signal()  # the decoder's first beat of the frame has been seen
+        with m.If(~path.reading):
+            m.d.sync += begun.eq(0)
+        with m.Elif(path.o.valid):
+            m.d.sync += begun.eq(1)
+        moved_in = path.i.valid & path.i.ready
+        m.d.comb += [
+            # Waiting for the host: values are still to come or go, but there is no piece.
+            events.cycles.eq((path.writing | path.reading) & (stage.busy | ~path.flowing)),
+            events.write_requests.eq(asked & writes),
+            events.read_requests.eq(asked & ~writes),
+            events.write_commands.eq(Mux(asked & writes, commands, 0)),
+            events.read_commands.eq(Mux(asked & ~writes, commands, 0)),
+            events.write_beats.eq(wrote),
+            events.read_beats.eq(read),
+            events.write_bytes.eq(Mux(wrote, PORT_BYTES, 0)),
+            events.read_bytes.eq(Mux(read, PORT_BYTES, 0)),
+            events.row_switches.eq(asked & (~any_row | (row != last_row))),
+            events.request_stalls.eq(request.valid & ~request.ready & ~host),
+            events.write_stalls.eq(port.w.valid & ~port.w.ready & ~host),
+            events.read_stalls.eq(port.r.valid & ~port.r.ready & ~host),
+            events.encoder_beats.eq(moved_in),
+            events.encoder_stalls.eq(path.writing & path.i.valid & ~path.i.ready),
+            events.decoder_beats.eq(path.o.valid & path.o.ready),
+            events.decoder_stalls.eq(path.reading & begun & path.o.ready & ~path.o.valid),
+            events.codec_bits_in.eq(Mux(moved_in, Cat(0, 0, 0, path.taken), 0)),
+            events.codec_bits_out.eq(Mux(path.coded, 8 * PORT_BYTES, 0)),
+        ]
