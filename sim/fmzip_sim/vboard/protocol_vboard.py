@@ -1,0 +1,159 @@
+"""pyserial's handler of ``vboard:`` URLs: a port whose other end is the compiled system.
+
+vboard://            eight lanes
+vboard://?lanes=2    two
+"""
+
+import select
+import socket
+import subprocess
+import tempfile
+import time
+from typing import IO
+from urllib.parse import parse_qs, urlsplit
+
+from serial.serialutil import (
+    PortNotOpenError,
+    SerialBase,
+    SerialException,
+    SerialTimeoutException,
+    to_bytes,
+)
+
+from fmzip_sim.vboard.build import build
+
+_CLOSE_TIMEOUT_S = 5.0
+
+
+class Serial(SerialBase):
+    """A serial port to a virtual board of its own, which lives until the port is closed.
+
+    The rate is without meaning: bytes pass as fast as the simulation takes them.
+    """
+
+    is_open: bool
+
+    def open(self) -> None:
+        """Build the board if need be, and start it.
+
+        Raises
+        ------
+        SerialException : the URL has options that are not known
+        ToolError : the board cannot be built
+        """
+        if self.is_open:
+            raise SerialException("the port is already open")
+        options = _options(self.portstr)
+        program = build(lanes=options["lanes"])
+        self._socket, theirs = socket.socketpair()
+        self._messages: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
+        with theirs:
+            self._process = subprocess.Popen(
+                [program, str(theirs.fileno()), "--stats"],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stderr=self._messages,
+            )
+        self.is_open = True
+
+    def close(self) -> None:
+        """End the board."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        self._socket.close()
+        try:
+            self._process.wait(_CLOSE_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._messages.seek(0)
+        self.last_words = self._messages.read().decode(errors="replace").strip()
+        self._messages.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "is_open", False):
+            self.close()
+
+    @property
+    def in_waiting(self) -> int:
+        """Bytes that ``read`` would return at once, up to 64 KiB."""
+        if not self._readable(0):
+            return 0
+        return len(self._socket.recv(65536, socket.MSG_PEEK))
+
+    def read(self, size: int = 1) -> bytes:
+        """Up to ``size`` bytes, all of them unless the time-out ends the wait."""
+        if not self.is_open:
+            raise PortNotOpenError
+        got = bytearray()
+        deadline = None if self.timeout is None else time.monotonic() + self.timeout
+        while len(got) < size:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if not self._readable(left):
+                break
+            data = self._socket.recv(size - len(got))
+            if not data:
+                raise SerialException(f"the virtual board ended: {self._reason()}")
+            got += data
+        return bytes(got)
+
+    def write(self, data: bytes) -> int:
+        """Send all bytes; SerialTimeoutException if the board does not take them in time."""
+        if not self.is_open:
+            raise PortNotOpenError
+        data = to_bytes(data)
+        self._socket.settimeout(self.write_timeout)
+        try:
+            self._socket.sendall(data)
+        except TimeoutError:
+            raise SerialTimeoutException("the virtual board takes no bytes") from None
+        except OSError:
+            raise SerialException(f"the virtual board ended: {self._reason()}") from None
+        finally:
+            self._socket.settimeout(None)
+        return len(data)
+
+    def reset_input_buffer(self) -> None:
+        """Drop what has arrived."""
+        while self._readable(0):
+            if not self._socket.recv(65536):
+                break
+
+    def reset_output_buffer(self) -> None:
+        """Nothing to do: what was written is already on its way."""
+
+    def flush(self) -> None:
+        """Nothing to do: what was written is already on its way."""
+
+    def fileno(self) -> int:
+        """For ``select``."""
+        return self._socket.fileno()
+
+    def _readable(self, timeout: float | None) -> bool:
+        return bool(select.select([self._socket], [], [], timeout)[0])
+
+    def _reason(self) -> str:
+        try:
+            status = self._process.wait(_CLOSE_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            return "its link closed"
+        self._messages.seek(0)
+        text = self._messages.read().decode(errors="replace").strip().splitlines()
+        return text[-1] if text else f"status {status}"
+
+    # A line without modem signals and settings: pyserial calls these on every change.
+    def _reconfigure_port(self) -> None: ...
+    def _update_rts_state(self) -> None: ...
+    def _update_dtr_state(self) -> None: ...
+    def _update_break_state(self) -> None: ...
+
+
+def _options(url: str) -> dict[str, int]:
+    given = parse_qs(urlsplit(url).query, keep_blank_values=True)
+    lanes = given.pop("lanes", ["8"])[-1]
+    if given:
+        raise SerialException(f"vboard: has no option {next(iter(given))!r}, only lanes")
+    if lanes not in ("2", "4", "8"):
+        raise SerialException(f"lanes must be 2, 4 or 8, not {lanes!r}")
+    return {"lanes": int(lanes)}

@@ -1,0 +1,331 @@
+"""The one way to a board, real or virtual: registers, stage, memory and frames over a port."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from types import TracebackType
+
+import numpy as np
+import serial
+
+from fmzip import regs
+from fmzip.errors import FormatError, LinkError
+from fmzip.format import BLOCK, FrameConfig, multiplier
+from fmzip.link import Receiver, Reply, request
+from fmzip.protocol import MAX_WORDS, Op, max_packet
+from fmzip.reference import tiling
+
+VIRTUAL = "vboard:"
+BAUD = 3_000_000
+REPLY_TIMEOUT_S = 2.0  # for one reply; a request is at most 1.2 kB
+_OPEN_TIMEOUT_S = 2.0
+_STUCK_S = 10.0  # a piece moves at most a few hundred kB
+
+_FAULTS = {
+    regs.Fault.HEAD_DIFFERS: "the head in memory is not the configured one",
+    regs.Fault.HEAD_CRC: "CRC-32 of the head does not match",
+    regs.Fault.TILES_CRC: "CRC-32 of the tiles does not match",
+    regs.Fault.INDEX: "the tile index does not ascend",
+    regs.Fault.CONFIG: f"the board's index memory holds {regs.MAX_TILES} tiles",
+}
+
+
+class Device:
+    """A board behind a pyserial port.
+
+    Parameters
+    ----------
+    port : ``vboard:``, a device such as ``/dev/ttyUSB0``, or any pyserial URL
+
+    Members
+    -------
+    lanes, max_blocks, stage_beats, memory_bytes, clock_hz : how the gateware was built
+
+    Raises
+    ------
+    LinkError : no such port, nothing answers, or the board's tables are not those of this program
+    ToolError : the virtual board cannot be built
+    """
+
+    def __init__(self, port: str = VIRTUAL):
+        self.port = port
+        self._sequence = 0
+        self._receiver = Receiver()
+        self._pending: list[Reply] = []
+        self._serial = _open(port)
+        try:
+            self._greet()
+        except BaseException:
+            self.close()
+            raise
+
+    def _greet(self) -> None:
+        # What a former user left on the line is ended by the delimiter, and dropped.
+        self._serial.reset_input_buffer()
+        self._send(b"\0")
+        ident = self._register("ident")
+        if ident != regs.ident():
+            raise LinkError(
+                f"{self.port}: the board's tables are {ident:08x}, this program's "
+                f"{regs.ident():08x}: build both from the same version"
+            )
+        build = regs.fields_of("build", self._register("build"))
+        self.lanes = build["lanes"]
+        self.stage_beats = 1 << build["stage_log2"]
+        self.memory_bytes = 1 << build["memory_log2"]
+        self.max_blocks = (1 << build["max_blocks_log2"]) * 15 // 16
+        self.clock_hz = self._register("clock")
+        self._control("reset")
+
+    def close(self) -> None:
+        """Close the port."""
+        self._serial.close()
+
+    def __enter__(self) -> "Device":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def tier(self) -> str:
+        """The word for every result that comes from this port: simulated or measured."""
+        return "simulated" if self.port.startswith(VIRTUAL) else "measured"
+
+    # Words ---------------------------------------------------------------------------------------
+
+    def read_words(self, address: int, count: int) -> bytes:
+        """``count`` words from ``address`` on, as bytes."""
+        parts = []
+        for start in range(0, count, MAX_WORDS):
+            number = min(MAX_WORDS, count - start)
+            parts.append(self._ask(Op.READ, address + 4 * start, number))
+        return b"".join(parts)
+
+    def write_words(self, address: int, data: bytes) -> None:
+        """Write words; ValueError if ``data`` is not whole words."""
+        if len(data) % 4:
+            raise ValueError(f"{len(data)} bytes are not whole words")
+        for start in range(0, len(data), 4 * MAX_WORDS):
+            part = data[start : start + 4 * MAX_WORDS]
+            self._ask(Op.WRITE, address + start, len(part) // 4, part)
+
+    def read_memory(self, address: int, size: int) -> bytes:
+        """``size`` bytes of the DRAM, not counted; both multiples of 8."""
+        self._check_memory(address, size)
+        return self.read_words(regs.MEMORY + address, size // 4)
+
+    def write_memory(self, address: int, data: bytes) -> None:
+        """Write bytes of the DRAM, not counted; address and size are multiples of 8."""
+        self._check_memory(address, len(data))
+        self.write_words(regs.MEMORY + address, data)
+
+    def _check_memory(self, address: int, size: int) -> None:
+        step = regs.PORT_BYTES
+        if address % step or size % step or not 0 <= address <= self.memory_bytes - size:
+            raise ValueError(
+                f"memory has {self.memory_bytes} bytes in words of {step}, "
+                f"not {size} bytes at {address:#x}"
+            )
+
+    # Counters ------------------------------------------------------------------------------------
+
+    def counters(self, *, clear: bool = False) -> dict[str, int]:
+        """All counters, caught in one clock cycle; ``clear`` sets them to zero behind that.
+
+        Raises
+        ------
+        LinkError : a counter has reached its end
+        """
+        overflow = regs.fields_of("status", self._register("status"))["overflow"]
+        self._control(*(("snapshot", "clear") if clear else ("snapshot",)))
+        first = regs.REGISTER[regs.COUNTERS[0][0]].address
+        data = self.read_words(first, 2 * len(regs.COUNTERS))
+        if overflow:
+            raise LinkError(f"{self.port}: a counter has reached its end")
+        values = np.frombuffer(data, "<u8")
+        return {name: int(v) for (name, _), v in zip(regs.COUNTERS, values, strict=True)}
+
+    # Frames --------------------------------------------------------------------------------------
+
+    def check(self, config: FrameConfig) -> None:
+        """ValueError if the board cannot work with a frame of this configuration."""
+        if config.tile_blocks > self.max_blocks:
+            raise ValueError(
+                f"a tile has {config.tile_blocks} blocks, the board holds {self.max_blocks}"
+            )
+        if config.tiles > regs.MAX_TILES:
+            raise ValueError(f"{config.tiles} tiles, the board's index has {regs.MAX_TILES}")
+        if config.max_bytes > self.memory_bytes:
+            raise ValueError(
+                f"a frame of {config.max_bytes} bytes, the memory has {self.memory_bytes}"
+            )
+
+    def encode(self, values: np.ndarray, config: FrameConfig, base: int = 0) -> int:
+        """Stream a map through the encoder into memory.
+
+        Parameters
+        ----------
+        values : uint8 or int8 [C, H, W]
+        base : address of the frame, a multiple of ``regs.ROW_BYTES``
+
+        Returns
+        -------
+        size of the frame in bytes
+
+        Raises
+        ------
+        ValueError : the board cannot hold such a frame
+        LinkError : the board does not answer, or does not finish
+        """
+        self._begin(config, base, "write")
+        lanes = tiling.to_lanes(values, config)
+        beats = _beats(lanes, config, self.lanes)
+        for start in range(0, len(beats), self.stage_beats):
+            piece = beats[start : start + self.stage_beats]
+            self.write_words(regs.STAGE, piece.tobytes())
+            self._piece(len(piece), encode=True)
+        self._wait("writing")
+        return self._register("frame_bytes")
+
+    def decode(self, config: FrameConfig, base: int = 0) -> np.ndarray:
+        """Read a frame from memory through the decoder: uint8 or int8 [C, H, W].
+
+        Raises
+        ------
+        ValueError : the board cannot hold such a frame
+        FormatError : the frame in memory is not intact, or not of this configuration
+        LinkError : the board does not answer, or does not finish
+        """
+        self._begin(config, base, "read")
+        places = _places(config, self.lanes)
+        pieces = []
+        for start in range(0, len(places), self.stage_beats):
+            count = min(self.stage_beats, len(places) - start)
+            self._piece(count, encode=False)
+            data = self.read_words(regs.STAGE, count * BLOCK // 4)
+            pieces.append(np.frombuffer(data, np.uint8).reshape(count, BLOCK)[:, : self.lanes])
+        self._wait("reading")
+        blocks = np.zeros((BLOCK // self.lanes * _blocks(config), self.lanes), np.uint8)
+        blocks[places] = np.concatenate(pieces)
+        dtype = tiling.DTYPES[config.dtype]
+        return tiling.from_lanes(blocks.reshape(-1, BLOCK).T.view(dtype), config)
+
+    def _begin(self, config: FrameConfig, base: int, what: str) -> None:
+        self.check(config)
+        if base % regs.ROW_BYTES or not 0 <= base <= self.memory_bytes - config.max_bytes:
+            raise ValueError(
+                f"base must be a multiple of {regs.ROW_BYTES} with {config.max_bytes} bytes "
+                f"behind it, not {base:#x}"
+            )
+        self._set("base", base)
+        self.write_words(regs.REGISTER["head"].address, config.static_head())
+        self._set("multiplier", multiplier(config.step))
+        self._control(what)
+
+    def _piece(self, beats: int, *, encode: bool) -> None:
+        fields = {"beats": beats, "encode": int(encode)}
+        value = sum(fields[name] << regs.bits("piece", name).low for name in fields)
+        self._set("piece", value)
+        self._wait("piece")
+
+    def _wait(self, flag: str) -> None:
+        """Wait until a flag of STATUS is 0."""
+        deadline = time.monotonic() + _STUCK_S
+        while True:
+            status = regs.fields_of("status", self._register("status"))
+            if status["fault"]:
+                fault = status["fault"]
+                known = _FAULTS[regs.Fault(fault)] if fault in _FAULTS else f"fault {fault}"
+                self._control("reset")
+                raise FormatError(f"{self.port}: {known}")
+            if not status[flag]:
+                return
+            if time.monotonic() > deadline:
+                self._control("reset")
+                raise LinkError(f"{self.port}: the board still says `{flag}` after {_STUCK_S:g} s")
+
+    # Packets -------------------------------------------------------------------------------------
+
+    def _register(self, name: str) -> int:
+        return int.from_bytes(self.read_words(regs.REGISTER[name].address, 1), "little")
+
+    def _set(self, name: str, value: int) -> None:
+        self.write_words(regs.REGISTER[name].address, value.to_bytes(4, "little"))
+
+    def _control(self, *names: str) -> None:
+        self._set("control", sum(1 << regs.bits("control", name).low for name in names))
+
+    def _ask(self, op: Op, address: int, count: int, data: bytes = b"") -> bytes:
+        self._sequence = (self._sequence + 1) % 256
+        self._send(request(op, self._sequence, address, count, data))
+        deadline = time.monotonic() + REPLY_TIMEOUT_S
+        while True:
+            for reply in self._receive(deadline):
+                if reply.sequence == self._sequence and (reply.op, reply.count) == (op, count):
+                    return reply.data
+            if time.monotonic() > deadline:
+                raise LinkError(f"{self.port}: no answer within {REPLY_TIMEOUT_S:g} s")
+
+    def _send(self, data: bytes) -> None:
+        with _link_errors(self.port):
+            self._serial.write(data)
+
+    def _receive(self, deadline: float) -> Iterator[Reply]:
+        with _link_errors(self.port):
+            self._serial.timeout = max(0.0, deadline - time.monotonic())
+            data = self._serial.read(1)
+            if data:
+                data += self._serial.read(min(self._serial.in_waiting, 2 * max_packet()))
+        yield from self._receiver.feed(data)
+
+
+def _open(port: str) -> serial.SerialBase:
+    """Open a port; the packages that ``fmzip.ports`` names bring further URL schemes."""
+    for point in entry_points(group="fmzip.ports"):
+        if point.value not in serial.protocol_handler_packages:
+            serial.protocol_handler_packages.append(point.value)
+    scheme, colon, rest = port.partition(":")
+    known = {point.name for point in entry_points(group="fmzip.ports")}
+    # pyserial wants the slashes; without them it takes the URL for the name of a device.
+    url = f"{scheme}://{rest.removeprefix('//')}" if colon and scheme in known else port
+    with _link_errors(port):
+        return serial.serial_for_url(
+            url, baudrate=BAUD, timeout=_OPEN_TIMEOUT_S, write_timeout=REPLY_TIMEOUT_S
+        )
+
+
+@contextmanager
+def _link_errors(port: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:  # pyserial's own errors are OSErrors
+        text = str(error).replace("\n", " ")
+        raise LinkError(text if port in text else f"{port}: {text}") from None
+
+
+def _blocks(config: FrameConfig) -> int:
+    return config.height * config.width * config.blocks_per_pixel
+
+
+def _places(config: FrameConfig, lanes: int) -> np.ndarray:
+    """Numbers of the beats that have a value, among all beats of all blocks: int64 [beats]."""
+    per_block = BLOCK // lanes
+    per_pixel = config.blocks_per_pixel * per_block
+    used = -(-config.channels // lanes)
+    place = np.arange(_blocks(config) * per_block)
+    return place if used == per_pixel else place[place % per_pixel < used]
+
+
+def _beats(values: np.ndarray, config: FrameConfig, lanes: int) -> np.ndarray:
+    """Beats of planar blocks ``[8, n]`` as the stage holds them: uint8 [beats, 8]."""
+    blocks = np.ascontiguousarray(values.T).view(np.uint8).reshape(-1, lanes)
+    beats = np.zeros((len(_places(config, lanes)), BLOCK), np.uint8)
+    beats[:, :lanes] = blocks[_places(config, lanes)]
+    return beats

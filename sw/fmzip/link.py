@@ -1,0 +1,121 @@
+"""The link without its wire: requests to bytes, bytes to replies. No I/O, no clock, no waiting."""
+
+from dataclasses import dataclass
+from zlib import crc32
+
+from fmzip.protocol import (
+    COBS_RUN,
+    CRC_BYTES,
+    DELIMITER,
+    MAX_WORDS,
+    REPLY,
+    REPLY_HEAD,
+    REQUEST_HEAD,
+    Op,
+    max_packet,
+)
+
+
+def cobs_encode(data: bytes) -> bytes:
+    """``data`` without zero bytes, not ended. (Cheshire and Baker 1999)"""
+    out = bytearray()
+    for run in data.split(b"\0"):
+        while len(run) >= COBS_RUN:
+            out += bytes((COBS_RUN + 1,)) + run[:COBS_RUN]
+            run = run[COBS_RUN:]
+        out += bytes((len(run) + 1,)) + run
+    return bytes(out)
+
+
+def cobs_decode(data: bytes) -> bytes | None:
+    """The inverse of ``cobs_encode``; None if ``data`` is not its output."""
+    out, place = bytearray(), 0
+    while place < len(data):
+        code = data[place]
+        run = data[place + 1 : place + code]
+        if code == 0 or len(run) != code - 1:
+            return None
+        out += run
+        place += code
+        if code != COBS_RUN + 1 and place < len(data):
+            out.append(0)
+    return bytes(out)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An intact reply: which request it answers, and the words that were read."""
+
+    op: int
+    sequence: int
+    count: int
+    data: bytes
+
+
+def request(op: Op, sequence: int, address: int, count: int, data: bytes = b"") -> bytes:
+    """Bytes of a request on the wire.
+
+    Parameters
+    ----------
+    sequence : 0 to 255, comes back with the reply
+    address : in bytes, a multiple of 4
+    count : words, 0 to ``MAX_WORDS``
+    data : 4 * count bytes for a write, none for a read
+
+    Raises
+    ------
+    ValueError : a parameter is outside its range
+    """
+    if address % 4 or not 0 <= address < 1 << 32:
+        raise ValueError(f"address must be a multiple of 4 below 2**32, not {address:#x}")
+    if not 0 <= count <= MAX_WORDS:
+        raise ValueError(f"count must be 0 to {MAX_WORDS}, not {count}")
+    if len(data) != (4 * count if op == Op.WRITE else 0):
+        raise ValueError(f"{len(data)} bytes do not fit {op.name} of {count} words")
+    head = bytes((op, sequence)) + count.to_bytes(2, "little") + address.to_bytes(4, "little")
+    assert len(head) == REQUEST_HEAD
+    body = head + data
+    body += crc32(body).to_bytes(CRC_BYTES, "little")
+    return cobs_encode(body) + bytes((DELIMITER,))
+
+
+class Receiver:
+    """Cuts what arrives into replies; everything that is not an intact reply is counted, dropped.
+
+    Members
+    -------
+    dropped : packets that were not intact
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._part = bytearray()
+
+    def feed(self, data: bytes) -> list[Reply]:
+        """Bytes as they arrive, in pieces of any size; the replies that are complete with them."""
+        *packets, rest = (bytes(self._part) + data).split(bytes((DELIMITER,)))
+        # A line that never sends a delimiter must not fill the memory.
+        self._part = bytearray(rest[-2 * max_packet() :])
+        replies = []
+        for packet in packets:
+            if not packet:
+                continue
+            reply = _parse(packet)
+            if reply is None:
+                self.dropped += 1
+            else:
+                replies.append(reply)
+        return replies
+
+
+def _parse(packet: bytes) -> Reply | None:
+    body = cobs_decode(packet)
+    if body is None or len(body) < REPLY_HEAD + CRC_BYTES:
+        return None
+    data, crc = body[:-CRC_BYTES], int.from_bytes(body[-CRC_BYTES:], "little")
+    count = int.from_bytes(data[2:4], "little")
+    op = data[0] ^ REPLY
+    words = count if op == Op.READ else 0
+    if crc32(data) != crc or len(data) != REPLY_HEAD + 4 * words or op not in list(Op):
+        return None
+    return Reply(op, data[1], count, data[REPLY_HEAD:])
