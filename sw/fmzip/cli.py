@@ -159,6 +159,48 @@ def info(
 
 
 @app.command()
+def hil(
+    model: Annotated[str | None, typer.Option(help="resnet18, resnet34 or resnet50")] = None,
+    weights: Annotated[Path | None, typer.Option(help=".safetensors or .pth")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="folder with labels.csv, or one folder per class")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="pictures")] = 4,
+    codec: Annotated[str, typer.Option(help=" or ".join(CODECS))] = "dctcm",
+    step: Annotated[
+        float, typer.Option(help="quantisation step in standard deviations of the map")
+    ] = 0.25,
+    port: Annotated[
+        str, typer.Option(help="vboard: or a serial device or pyserial URL")
+    ] = "vboard:",
+    calibration: Annotated[int, typer.Option(min=1, help="pictures that scales are made on")] = 32,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="write the results there, too")
+    ] = None,
+) -> None:
+    """Stream a network's stored maps through a board, and compare every byte."""
+    _codec(codec)
+    _check_writable(json_file)
+    _say_what_is_slow()
+    from rich.console import Console
+
+    from fmzip.experiments.hil import HilConfig, run
+    from fmzip.experiments.show import hil_lines, hil_table, progress_bar
+
+    config = HilConfig(model, weights, images, limit, codec, step, port, calibration)
+    with progress_bar() as report:
+        result = run(config, report)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)
+    console.print(hil_table(result))
+    for line in hil_lines(result):
+        console.print(line, soft_wrap=True, highlight=False)
+    if json_file is not None:
+        write_atomic(json_file, (json.dumps(result.json(), indent=2) + "\n").encode())
+
+
+@app.command()
 def docs(
     check: Annotated[bool, typer.Option("--check", help="change nothing, fail if stale")] = False,
 ) -> None:
@@ -170,6 +212,25 @@ def docs(
         raise FmzipError(f"stale, run fmzip docs: {', '.join(stale)}")
     for name in stale:
         print(f"{name}: updated")
+
+
+def _say_what_is_slow() -> None:
+    """Messages of slow steps, such as a compilation, on stderr."""
+    import logging
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    logger = logging.getLogger("fmzip")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+def _check_writable(path: Path | None) -> None:
+    """Find out before a long run, not behind it, that its results could not be written."""
+    if path is None:
+        return
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise FmzipError(f"{path}: not a file in an existing directory")
 
 
 def _codec(name: str) -> Codec:

@@ -1,0 +1,1 @@
+"""Experiments: functions from a frozen configuration to rows, and how they are shown."""

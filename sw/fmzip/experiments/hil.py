@@ -1,0 +1,309 @@
+"""Hardware in the loop: the stored maps of a network through the codec of a board.
+
+Every map is encoded by the board into its memory, the frame is compared byte by byte with the one
+of the reference, decoded by the board, and compared again. All traffic is what the board's counters
+say, and the energy is a model's figure for that traffic.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fmzip import energy, reference
+from fmzip.codecs import STEP_LSB_MAX, STEP_LSB_MIN, Codec, codec_of
+from fmzip.device import VIRTUAL, Device
+from fmzip.errors import MismatchError
+from fmzip.format import Dtype, FrameConfig, round_up
+from fmzip.reference import parse_head
+from fmzip.regs import COUNTERS, ROW_BYTES
+from fmzip_models.capture import Calibration, StoredMap, calibrate, capture
+from fmzip_models.default import open_job
+
+PART = "IS42S16160B-7"  # the SDRAM whose verified datasheet figures price the traffic
+
+
+@dataclass(frozen=True)
+class HilConfig:
+    """What to run.
+
+    Parameters
+    ----------
+    model, weights, images : see ``fmzip_models.default.open_job``; None for the stand-in
+    limit : pictures
+    codec : name of a codec
+    step_std : quantisation step of a map in standard deviations of its layer
+    port : of the board
+    calibration : pictures that scales and steps are made on; none of them is evaluated
+    """
+
+    model: str | None = None
+    weights: Path | None = None
+    images: Path | None = None
+    limit: int = 4
+    codec: str = "dctcm"
+    step_std: float = 0.25
+    port: str = VIRTUAL
+    calibration: int = 32
+
+    def __post_init__(self) -> None:
+        for name in ("limit", "calibration"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not self.step_std > 0:
+            raise ValueError(f"step must be above 0 standard deviations, not {self.step_std:g}")
+        codec_of(self.codec)
+
+
+@dataclass
+class Layer:
+    """One stored map, summed over the pictures.
+
+    Members
+    -------
+    name, shape : of the map
+    values : of all pictures; so are all other sums
+    raw_bytes : a byte per value
+    coded_bytes : written through the memory port, counted: head, index, tiles, padding
+    predicted_bytes : size of the reference's frames
+    bit_exact : frames and decoded values of the board are those of the reference
+    encoder_stalls, decoder_stalls : cycles in which the codec was waited for, counted
+    error : sum of squared errors of the decoded values, in LSB squared
+    power : sum of squared deviations of the values from their mean, in LSB squared
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    values: int = 0
+    raw_bytes: int = 0
+    coded_bytes: int = 0
+    predicted_bytes: int = 0
+    bit_exact: bool = True
+    encoder_stalls: int = 0
+    decoder_stalls: int = 0
+    error: float = 0.0
+    power: float = 0.0
+
+    @property
+    def ratio(self) -> float:
+        """Raw bytes per coded byte."""
+        return self.raw_bytes / self.coded_bytes
+
+    @property
+    def relative_error(self) -> float:
+        """Squared error over variance."""
+        return self.error / self.power if self.power else 0.0
+
+
+@dataclass
+class HilResult:
+    """What was found.
+
+    Members
+    -------
+    tier : simulated or measured
+    network : its name
+    pictures : how many
+    layers : in the order of storing
+    counters : summed over all maps, each written once and read once
+    raw_rows : rows of the memory that the maps would take uncompressed, burst rounding included
+    """
+
+    tier: str
+    port: str
+    codec: str
+    network: str
+    stand_in: bool
+    step_std: float
+    pictures: int = 0
+    layers: list[Layer] = field(default_factory=list)
+    counters: dict[str, int] = field(default_factory=lambda: {name: 0 for name, _ in COUNTERS})
+    raw_rows: int = 0
+    raw_burst_bytes: int = 0
+
+    def energy(self) -> dict[str, Any]:
+        """Energy of the counted traffic and of the uncompressed one, modelled."""
+        part = energy.load(PART)
+        count = self.counters
+        switches = count["row_switches"]
+        commands = energy.Activity(
+            act=switches, pre=switches, rd=count["read_commands"], wr=count["write_commands"]
+        )
+        coded = energy.energy(part, commands)
+        # Uncompressed, each map is written and read as a sequence of whole rows.
+        raw = energy.incremental(
+            part, self.raw_burst_bytes, self.raw_burst_bytes, 2 * self.raw_rows
+        )
+        return {
+            "label": "modelled",
+            "what": "incremental: commands of one write and one read of every map; no background",
+            "part": PART,
+            "source": part.source,
+            "coded_pj": coded.total_pj,
+            "raw_pj": raw.total_pj,
+            "saved": 1 - coded.total_pj / raw.total_pj,
+        }
+
+    def json(self) -> dict[str, Any]:
+        """As the command line writes it."""
+        return {
+            "tier": self.tier,
+            "port": self.port,
+            "codec": self.codec,
+            "network": self.network,
+            "stand_in": self.stand_in,
+            "step_std": self.step_std,
+            "pictures": self.pictures,
+            "layers": [
+                {
+                    "name": layer.name,
+                    "shape": list(layer.shape),
+                    "values": layer.values,
+                    "raw_bytes": layer.raw_bytes,
+                    "coded_bytes": layer.coded_bytes,
+                    "predicted_bytes": layer.predicted_bytes,
+                    "bit_exact": layer.bit_exact,
+                    "ratio": layer.ratio,
+                    "relative_error": layer.relative_error,
+                    "encoder_stalls": layer.encoder_stalls,
+                    "decoder_stalls": layer.decoder_stalls,
+                }
+                for layer in self.layers
+            ],
+            "counters": self.counters,
+            "energy": self.energy(),
+        }
+
+
+Progress = Callable[[str, int, int], None]  # what is done, values done, values in all
+
+
+def run(config: HilConfig, progress: Progress = lambda *_: None) -> HilResult:
+    """Stream all stored maps of ``limit`` pictures through the board.
+
+    Raises
+    ------
+    MismatchError : board and reference differ; names map, tile and place
+    ValueError, FmzipError : model, weights, pictures or board cannot be used
+    """
+    codec = codec_of(config.codec)
+    # The board first: a missing one is found out before the network is run.
+    with Device(config.port) as device:
+        network, pictures = open_job(config.model, config.weights, config.images)
+        calibration, evaluation = pictures.split(config.calibration)
+        if len(evaluation) == 0:
+            raise ValueError(
+                f"{len(pictures)} pictures are all used for calibration: give more, or fewer of "
+                f"the {config.calibration} with --calibration"
+            )
+        evaluation = evaluation[: config.limit]
+        progress("calibrating", 0, 0)
+        scales = calibrate(network, pictures, calibration)
+        result = HilResult(
+            device.tier, config.port, config.codec, network.name, config.model is None,
+            config.step_std,
+        )  # fmt: skip
+        done = total = 0
+        for maps in capture(network, pictures, evaluation, scales.scales):
+            total = total or len(evaluation) * sum(m.values.size for m in maps)
+            if not result.layers:
+                result.layers = [Layer(m.name, m.values.shape) for m in maps]
+            for layer, stored in zip(result.layers, maps, strict=True):
+                progress(f"picture {result.pictures + 1}, {stored.name}", done, total)
+                frame = _config(codec, stored, scales, config.step_std)
+                _one(device, layer, stored, frame, result)
+                done += stored.values.size
+            result.pictures += 1
+        progress("done", done, total)
+    return result
+
+
+def _config(
+    codec: Codec, stored: StoredMap, calibration: Calibration, step_std: float
+) -> FrameConfig:
+    step = step_std * calibration.std_lsb[stored.name]
+    return codec.config(
+        stored.values.shape,
+        Dtype[stored.values.dtype.name.upper()],
+        stored.scale.zero_point,
+        min(max(step, STEP_LSB_MIN), STEP_LSB_MAX),
+    )
+
+
+def _one(
+    device: Device, layer: Layer, stored: StoredMap, config: FrameConfig, result: HilResult
+) -> None:
+    """One map: to the board, into memory, back; compared and added up."""
+    expected = reference.encode(stored.values, config)
+    device.counters(clear=True)
+    size = device.encode(stored.values, config)
+    back = device.decode(config)
+    counters = device.counters()
+    frame = device.read_memory(0, size)
+    check_frame(stored.name, frame, expected)
+    check_values(stored.name, back, reference.decode(expected))
+    for name in ("write_bytes", "read_bytes"):
+        if counters[name] != len(expected):
+            raise MismatchError(
+                f"{stored.name}: {name} counts {counters[name]}, the frame has {len(expected)}"
+            )
+    layer.values += stored.values.size
+    layer.raw_bytes += stored.values.size
+    layer.coded_bytes += counters["write_bytes"]
+    layer.predicted_bytes += len(expected)
+    layer.encoder_stalls += counters["encoder_stalls"]
+    layer.decoder_stalls += counters["decoder_stalls"]
+    values = stored.values.astype(np.float64)
+    layer.error += float(((back - values) ** 2).sum())
+    layer.power += float(((values - values.mean()) ** 2).sum())
+    for name, count in counters.items():
+        result.counters[name] += count
+    raw = round_up(stored.values.size, config.burst_bytes)
+    result.raw_burst_bytes += raw
+    result.raw_rows += -(-raw // ROW_BYTES)
+
+
+def check_frame(name: str, got: bytes, expected: bytes) -> None:
+    """MismatchError where a frame is not the reference's: names the tile, or the head."""
+    if got == expected:
+        return
+    size = min(len(got), len(expected))
+    differ = np.frombuffer(got[:size], np.uint8) != np.frombuffer(expected[:size], np.uint8)
+    # Tiles first: the head, with its CRC, differs wherever a tile does.
+    head = parse_head(expected)
+    start = head.config.head_bytes
+    tiles = np.flatnonzero(differ[start:])
+    if len(tiles):
+        offset = int(tiles[0])
+        tile = int(np.searchsorted(head.offsets, offset, side="right")) - 1
+        place = f"tile {tile}, byte {offset - int(head.offsets[tile])}"
+        offset += start
+    elif differ.any():
+        offset = int(np.flatnonzero(differ)[0])
+        place = f"head, byte {offset}"
+    else:
+        raise MismatchError(
+            f"{name}: the board's frame has {len(got)} bytes, the reference's {len(expected)}"
+        )
+    raise MismatchError(
+        f"{name}: frame differs at {place}: board {got[offset]:#04x}, "
+        f"reference {expected[offset]:#04x}"
+    )
+
+
+def check_values(name: str, got: np.ndarray, expected: np.ndarray) -> None:
+    """MismatchError where decoded values are not the reference's: names channel, row, column."""
+    if got.shape != expected.shape or got.dtype != expected.dtype:
+        raise MismatchError(
+            f"{name}: board {got.dtype} {list(got.shape)}, "
+            f"reference {expected.dtype} {list(expected.shape)}"
+        )
+    places = np.argwhere(got != expected)
+    if len(places):
+        c, y, x = (int(k) for k in places[0])
+        raise MismatchError(
+            f"{name}: {len(places)} decoded values differ, first at channel {c}, row {y}, "
+            f"column {x}: board {got[c, y, x]}, reference {expected[c, y, x]}"
+        )

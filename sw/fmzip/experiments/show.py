@@ -1,0 +1,103 @@
+"""How the command line shows what an experiment found."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from fmzip.experiments.hil import HilResult
+from fmzip.experiments.hil import Progress as Report
+
+
+@contextmanager
+def progress_bar() -> Iterator[Report]:
+    """A progress bar on stderr, in values, with the time left; a function that moves it."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("values"),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def report(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total or None)
+
+        yield report
+
+
+def hil_table(result: HilResult) -> Table:
+    """The layers of a run and their total."""
+    title = f"{result.network}, {result.pictures} pictures, {result.codec}, {result.tier}"
+    table = Table(title=title, caption="bytes: counted on the memory port; error: over variance")
+    table.add_column("map")
+    for name in (
+        "shape",
+        "values",
+        "raw bytes",
+        "coded bytes",
+        "ratio",
+        "stalls",
+        "error",
+        "exact",
+    ):
+        table.add_column(name, justify="right")
+
+    def add(name: str, shape: str, values: int, raw: int, coded: int, stalls: int, error: str,
+            exact: bool, last: bool = False) -> None:  # fmt: skip
+        table.add_row(
+            name, shape, f"{values:,}", f"{raw:,}", f"{coded:,}", f"{raw / coded:.3f}",
+            f"{stalls:,}", error, "yes" if exact else "NO", end_section=last,
+        )  # fmt: skip
+
+    layers = result.layers
+    for layer in layers:
+        add(
+            layer.name, "x".join(map(str, layer.shape)), layer.values, layer.raw_bytes,
+            layer.coded_bytes, layer.encoder_stalls + layer.decoder_stalls,
+            f"{layer.relative_error:.5f}", layer.bit_exact, layer is layers[-1],
+        )  # fmt: skip
+    add(
+        "total", "", sum(la.values for la in layers), sum(la.raw_bytes for la in layers),
+        sum(la.coded_bytes for la in layers),
+        sum(la.encoder_stalls + la.decoder_stalls for la in layers), "",
+        all(la.bit_exact for la in layers),
+    )  # fmt: skip
+    return table
+
+
+def hil_lines(result: HilResult) -> list[str]:
+    """What is to be said below the table."""
+    count, energy = result.counters, result.energy()
+    coded = sum(layer.coded_bytes for layer in result.layers)
+    values = sum(layer.values for layer in result.layers)
+
+    def per_beat(name: str) -> float:
+        beats = count[f"{name}_beats"]
+        return (beats + count[f"{name}_stalls"]) / beats
+
+    lines = [
+        f"{8 * coded / values:.3f} bits per value on the bus, head, index and padding included "
+        f"(counted)",
+        f"memory port: {count['write_commands']:,} write and {count['read_commands']:,} read "
+        f"commands, {count['row_switches']:,} row switches, {count['cycles']:,} cycles "
+        f"({result.tier})",
+        f"cycles per beat: encoder {per_beat('encoder'):.4f}, decoder {per_beat('decoder'):.4f} "
+        f"({result.tier}; a beat is 8 values at 8 lanes)",
+        f"memory energy of one write and one read of every map on {energy['part']}: "
+        f"{energy['raw_pj'] / 1e6:.2f} uJ raw, {energy['coded_pj'] / 1e6:.2f} uJ coded, "
+        f"{energy['saved']:.1%} saved (modelled from counted commands; incremental)",
+    ]
+    if result.stand_in:
+        lines.append(
+            "This network is a stand-in, a narrow ResNet-18 on scanned digits: give --model, "
+            "--weights and --images for yours."
+        )
+    return lines
