@@ -20,9 +20,13 @@ from fmzip_hw.reconstruct import BlockNotes, Reconstructor
 from fmzip_hw.sections import SectionSplitter, WordJoiner
 from fmzip_hw.stream import CreditFifo
 
-
 # From the first word of a raw tile to the take of its first beat.
 _TO_FIRST_BLOCK = 8
+
+
+def part_of(value: Value, phase: Value, size: int) -> Value:
+    """The part of ``size`` bits whose number is ``phase``; all of it where there is only one."""
+    return value if size == len(value) else value.word_select(phase, size)
 
 
 class Decoder(wiring.Component):
@@ -132,7 +136,7 @@ class Decoder(wiring.Component):
         """The beat that is taken, through the splitting of its bits, to the reconstruction."""
         m.submodules.codes = codes = self._codes
         m.submodules.rebuild = rebuild = self._rebuild
-        present = block.present.word_select(phase, self.lanes)
+        present = part_of(block.present, phase, self.lanes)
         early = self._values.latency - codes.lead
         signs = register(m, unipolar(self.head))  # the first code of a block has none
         unsigned = Mux(block.raw, (1 << self.lanes) - 1, signs & (phase == 0))
@@ -172,7 +176,7 @@ class Decoder(wiring.Component):
         ending = Mux(notes.partial, tail_beats, beats - 1)
         m.d.comb += [
             out.put.eq(busy),
-            Cat(out.payload.data).eq(values.word_select(phase, 8 * lanes)),
+            Cat(out.payload.data).eq(part_of(values, phase, 8 * lanes)),
             out.payload.last.eq(notes.last & (phase == ending)),
             out.payload.keep.eq((1 << lanes) - 1),
         ]

@@ -16,6 +16,8 @@ from fmzip_hw.stream import Slice
 
 PER_WORD = WORD // WIDTH_BITS  # widths in a word
 
+_COUNT_CYCLES = 4  # from a word of widths to the number of those that are not 0
+
 ValueWord = data.StructLayout({"data": WORD, "last": 1})
 
 
@@ -75,9 +77,10 @@ class WordJoiner(wiring.Component):
 class SectionSplitter(wiring.Component):
     """Sends the words of each tile to the readers of its sections, through a FIFO each.
 
-    A word per cycle, but for up to a dozen cycles per coded tile. The words of a raw tile go where
-    values go. A coded tile that ends too early is filled up with zeros, so that the readers always
-    get what the shape of the tile makes them expect.
+    A word per cycle, but for up to 14 cycles per coded tile. The words of a raw tile go where
+    values go. A coded tile that ends too early is filled up with anything, and padding behind the
+    widths counts for nothing, so that the readers always get what the shape of the tile makes them
+    expect.
 
     Parameters
     ----------
@@ -133,27 +136,19 @@ class SectionSplitter(wiring.Component):
         left = Signal(self._count)  # words of the section that are still to come
         ended = Signal()  # the tile's last word has come
         last = Signal()  # left == 1
-        flags = Signal(PER_WORD)  # which widths of the last word are not 0
-        # Which of them are those of blocks, so that a damaged padding counts for nothing.
-        real, all_real = Signal(PER_WORD), (1 << PER_WORD) - 1
-        in_last = Signal(PER_WORD)  # `real` in the last word of the tile
-        nonzero = Signal(range(PER_WORD + 1))  # how many they are
         coded = Signal(self._count)
         bits = Signal(len(coded) + len(per_block))  # of all bitmaps
         addend = Signal.like(bits)
         factor = Signal.like(per_block)
-        # Words of a section beyond the end of the tile are zeros.
-        present = Mux(ended, 0, word.data)
+        # Words of a section beyond the end of the tile are whatever the input shows.
         got = ended | self.i.valid
-        m.d.sync += [
-            flags.eq(0),
-            nonzero.eq(sum((flags[k] & real[k] for k in range(PER_WORD)), start=Value.cast(0))),
-            real.eq(Mux(last, in_last, all_real)),
-        ]
+        real = Signal(PER_WORD)  # which widths of a word are those of blocks
+        in_last = Signal(PER_WORD)  # the same in the last word of a tile
+        m.d.sync += coded.eq(coded + self._nonzero(m, word.data, real))
         m.d.comb += [
-            widths.i.payload.eq(present),
-            bitmaps.i.payload.eq(present),
-            values.i.payload.data.eq(present),
+            widths.i.payload.eq(word.data),
+            bitmaps.i.payload.eq(word.data),
+            values.i.payload.data.eq(word.data),
             values.i.payload.last.eq(word.last | ended),
             counts.i.payload.eq(coded),
             tiles.i.payload.eq(word.raw),
@@ -166,7 +161,7 @@ class SectionSplitter(wiring.Component):
                 m.d.sync += [
                     left.eq(words),
                     last.eq(words == 1),
-                    in_last.eq(Mux(rest == 0, all_real, ((1 << rest) - 1)[:PER_WORD])),
+                    in_last.eq(Cat((rest == 0) | (rest > k) for k in range(PER_WORD))),
                     ended.eq(0),
                     coded.eq(0),
                 ]
@@ -180,19 +175,15 @@ class SectionSplitter(wiring.Component):
                     widths.i.valid.eq(got),
                     self.i.ready.eq(widths.i.ready & ~ended),
                 ]
-                m.d.sync += coded.eq(coded + nonzero)
                 with m.If(got & widths.i.ready):
+                    m.d.comb += real.eq(Mux(last, in_last, (1 << PER_WORD) - 1))
                     m.d.sync += [ended.eq(ended | word.last), left.eq(left - 1), last.eq(left == 2)]
-                    for k in range(PER_WORD):
-                        nibble = present[k * WIDTH_BITS : (k + 1) * WIDTH_BITS]
-                        m.d.sync += flags[k].eq(nibble.any())
                     with m.If(last):
-                        m.next = "count"
-            # The flags of the last two words are still to be added.
-            for state, following in (("count", "count on"), ("count on", "load")):
-                with m.State(state):
-                    m.d.sync += coded.eq(coded + nonzero)
-                    m.next = following
+                        m.next = "count 1"
+            # The last words are still being counted.
+            for k in range(1, _COUNT_CYCLES + 1):
+                with m.State(f"count {k}"):
+                    m.next = f"count {k + 1}" if k < _COUNT_CYCLES else "load"
             with m.State("load"):
                 m.d.sync += [bits.eq(0), factor.eq(per_block), addend.eq(coded)]
                 m.next = "multiply"
@@ -231,6 +222,18 @@ class SectionSplitter(wiring.Component):
                 with m.If(got & values.i.ready & (word.last | ended)):
                     m.next = "tile"
         return m
+
+    @staticmethod
+    def _nonzero(m: Module, word: Value, real: Value) -> Value:
+        """How many of the real widths of a word are not 0, ``_COUNT_CYCLES`` later."""
+        nibbles = [word[k : k + WIDTH_BITS] for k in range(0, WORD, WIDTH_BITS)]
+        flags = register(m, Cat(nibble.any() for nibble in nibbles))
+        flags = register(m, flags & register(m, real))
+        sums: list[Value] = []
+        for k in range(0, PER_WORD, 4):
+            four = flags[k : k + 4]
+            sums.append(register(m, sum((four[j] for j in range(1, 4)), start=four[0])))
+        return register(m, sum(sums[1:], start=sums[0]))
 
     def _blocks(self, m: Module) -> tuple[Value, Value, Signal]:
         """Blocks of the next tile, whether they are known, and the strobe to go on to the next."""
