@@ -1,6 +1,10 @@
 # Every target does its own set-up; logic lives in setup.sh and in the packages.
 VENV := .venv
 PY := $(VENV)/bin/python
+FMZIP := $(VENV)/bin/fmzip
+REAL := --model resnet18 --weights $(FMZIP_DATA)/resnet18.safetensors --images $(FMZIP_DATA)/photos
+# Workers of the tests run PyTorch side by side: threads that spin while they wait slow each other.
+export OMP_WAIT_POLICY := PASSIVE
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -11,7 +15,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt setup.sh
 	@./setup.sh
 
 hil: setup  ## the main job: ResNet-18 activations through the codec on a virtual board
-	$(VENV)/bin/fmzip hil
+	$(FMZIP) hil
 
 test: setup  ## all tests
 	$(PY) -m pytest -n 2 --dist loadgroup -q
@@ -26,12 +30,23 @@ bench: setup  ## speed of the reference beside zstd, speed of the virtual board
 	$(PY) bench/reference.py && $(PY) bench/vboard.py
 
 area: setup  ## LUT, FF, DSP, EBR and Fmax of encoder and decoder, out of context on ECP5
-	$(VENV)/bin/fmzip area
+	$(FMZIP) area
+
+# Without FMZIP_DATA only the stand-in is run; what was found on real networks stays as it is.
+results: setup  ## run again what the README's tables show (FMZIP_DATA=... names the real data)
+	mkdir -p docs/results
+	$(FMZIP) hil --codec dctcm --json docs/results/hil-digits-dctcm.json
+	$(FMZIP) hil --codec dctcm-width --json docs/results/hil-digits-dctcm-width.json
+	$(if $(FMZIP_DATA),$(FMZIP) hil $(REAL) --codec dctcm --json docs/results/hil-resnet18-dctcm.json)
+	$(if $(FMZIP_DATA),$(FMZIP) hil $(REAL) --codec dctcm-width --json docs/results/hil-resnet18-dctcm-width.json)
+	$(if $(FMZIP_DATA),$(PY) bench/reference.py --json docs/results/bench-reference.json)
+	$(FMZIP) area --json docs/results/area.json
+	$(FMZIP) docs
 
 docs: setup  ## regenerate the generated parts of docs/ and README
-	$(VENV)/bin/fmzip docs
+	$(FMZIP) docs
 
 clean:  ## remove everything that the other targets made
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup hil test sim check bench area docs clean
+.PHONY: help setup hil test sim check bench area results docs clean

@@ -185,6 +185,7 @@ def hil(
     from rich.console import Console
 
     from fmzip.experiments.hil import HilConfig, run
+    from fmzip.experiments.provenance import provenance
     from fmzip.experiments.show import hil_lines, hil_table, progress_bar
 
     config = HilConfig(model, weights, images, limit, codec, step, port, calibration)
@@ -197,7 +198,46 @@ def hil(
     for line in hil_lines(result):
         console.print(line, soft_wrap=True, highlight=False)
     if json_file is not None:
-        write_atomic(json_file, (json.dumps(result.json(), indent=2) + "\n").encode())
+        found = {**result.json(), "provenance": provenance()}
+        write_atomic(json_file, (json.dumps(found, indent=2) + "\n").encode())
+
+
+@app.command()
+def area(
+    component: Annotated[
+        Literal["encoder", "decoder", "both"], typer.Option(help="what to build")
+    ] = "both",
+    lanes: Annotated[int, typer.Option(help="values per beat: 2, 4 or 8")] = 8,
+    seeds: Annotated[str, typer.Option(metavar="N,N...", help="of the placer")] = "1,2,3",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="write the results there, too")
+    ] = None,
+) -> None:
+    """Size and speed of the codec's gateware on an ECP5-85F, speed grade 6, out of context."""
+    numbers = _seeds(seeds)
+    _check_writable(json_file)
+    _say_what_is_slow()
+    import logging
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from fmzip.experiments.provenance import provenance
+    from fmzip.experiments.show import area_table
+    from fmzip_boards.area import measure, tool_versions
+    from fmzip_sim.emit import build_root
+
+    log = logging.getLogger("fmzip").info
+    rows = []
+    for name in ("encoder", "decoder") if component == "both" else (component,):
+        rows += measure(name, numbers, lanes=lanes, build_dir=build_root() / "area", log=log)
+    console = Console()
+    console.print(area_table(rows))
+    tools = ", ".join(f"{name} {number}" for name, number in tool_versions().items())
+    console.print(f"after place and route, modelled by nextpnr's timing analysis; {tools}")
+    if json_file is not None:
+        found = {"rows": [asdict(row) for row in rows], "provenance": provenance()}
+        write_atomic(json_file, (json.dumps(found, indent=2) + "\n").encode())
 
 
 @app.command()
@@ -247,6 +287,13 @@ def _mask(text: str) -> int:
         raise typer.BadParameter(
             f"{text!r} is not a number such as 15, 0x0f or 0b1111", param_hint="--keep"
         ) from None
+
+
+def _seeds(text: str) -> list[int]:
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise typer.BadParameter(f"{text!r} is not numbers such as 1,2,3", param_hint="--seeds")
+    return [int(part) for part in parts]
 
 
 def _tile(text: str) -> tuple[int, int]:

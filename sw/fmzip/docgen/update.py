@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from fmzip.docgen import format_parts
+from fmzip.docgen import format_parts, register_parts, result_parts
 from fmzip.errors import FmzipError
 
 ROOT = Path(__file__).parents[3]  # of a checkout, the only place where there are documents
@@ -25,8 +25,17 @@ PARTS: dict[str, Callable[[], str]] = {
     "pixel-example": format_parts.pixel_example,
     "packing-example": format_parts.packing_example,
     "frame-example": format_parts.frame_example,
+    "windows": register_parts.windows,
+    "register-table": register_parts.register_table,
+    "register-fields": register_parts.register_fields,
+    "fault-table": register_parts.fault_table,
+    "counter-table": register_parts.counter_table,
+    "packets": register_parts.packets,
+    "results": result_parts.results,
+    "area": result_parts.area,
+    "speed": result_parts.speed,
 }
-DOCUMENTS = ("docs/format.md",)
+DOCUMENTS = ("docs/format.md", "docs/registers.md", "README.md")
 
 _BEGIN = re.compile(r"^<!-- generated: (.*) -->$")
 _END = "<!-- end -->"

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from fmzip.experiments.hil import HilResult
 from fmzip.experiments.hil import Progress as Report
+from fmzip_boards.area import AreaRow
 
 
 @contextmanager
@@ -101,3 +102,15 @@ def hil_lines(result: HilResult) -> list[str]:
             "--weights and --images for yours."
         )
     return lines
+
+
+def area_table(rows: list[AreaRow]) -> Table:
+    """Cells and clock of each place-and-route run."""
+    table = Table(title="out of context, harness included")
+    table.add_column("component")
+    for name in ("lanes", "part", "seed", "LUT4", "FF", "EBR", "DSP", "Fmax MHz"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        cells = (row.lanes, f"{row.part}-{row.speed}", row.seed, row.lut4, row.ff, row.ebr, row.dsp)
+        table.add_row(row.component, *map(str, cells), f"{row.fmax_mhz:.1f}")
+    return table

@@ -1,0 +1,74 @@
+"""Generated parts of docs/registers.md."""
+
+from fmzip import protocol, regs
+
+
+def register_table() -> str:
+    """All registers but the counters."""
+    counters = {name for name, _ in regs.COUNTERS}
+    lines = ["| address | register | words | access | meaning |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {r.address:#06x} | `{r.name}` | {r.words} | {r.access.value} | {r.meaning} |"
+        for r in regs.MAP
+        if r.name not in counters
+    ]
+    return "\n".join(lines)
+
+
+def register_fields() -> str:
+    """Fields of registers."""
+    lines = ["| register | field | bits | meaning |", "|---|---|---|---|"]
+    for register in regs.MAP:
+        for field in register.fields:
+            high = field.low + field.size - 1
+            bits = str(field.low) if field.size == 1 else f"{high}:{field.low}"
+            lines.append(f"| `{register.name}` | `{field.name}` | {bits} | {field.meaning} |")
+    return "\n".join(lines)
+
+
+def counter_table() -> str:
+    """The bandwidth counter."""
+    lines = ["| address | counter | counts |", "|---|---|---|"]
+    for name, meaning in regs.COUNTERS:
+        lines.append(f"| {regs.REGISTER[name].address:#06x} | `{name}` | {meaning} |")
+    return "\n".join(lines)
+
+
+def fault_table() -> str:
+    """Values of the field ``fault``."""
+    meanings = {
+        regs.Fault.NONE: "none",
+        regs.Fault.HEAD_DIFFERS: "the static head in memory is not the one in `head`",
+        regs.Fault.HEAD_CRC: "the CRC-32 of the head does not match",
+        regs.Fault.TILES_CRC: "the CRC-32 of the tiles does not match",
+        regs.Fault.INDEX: "the tile index does not ascend from 0 to the payload's size",
+        regs.Fault.CONFIG: f"more than {regs.MAX_TILES} tiles",
+    }
+    lines = ["| value | name | meaning |", "|---|---|---|"]
+    lines += [f"| {f.value} | `{f.name}` | {meanings[f]} |" for f in regs.Fault]
+    return "\n".join(lines)
+
+
+def windows() -> str:
+    """The address space."""
+    rows = (
+        (regs.REGISTERS, "registers", f"{4 * regs.MAP_WORDS} bytes"),
+        (regs.STAGE, "stage", "eight bytes per beat, the first `lanes` of which are values"),
+        (regs.MEMORY, "memory", "the DRAM, for checks; pairs of words, the lower one first"),
+    )
+    lines = ["| address | window | holds |", "|---|---|---|"]
+    lines += [f"| {start:#010x} | {name} | {what} |" for start, name, what in rows]
+    return "\n".join(lines)
+
+
+def packets() -> str:
+    """Numbers of the link's protocol."""
+    rows = (
+        ("protocol version", protocol.PROTOCOL_VERSION),
+        ("`READ`", protocol.Op.READ.value),
+        ("`WRITE`", protocol.Op.WRITE.value),
+        ("`REPLY`, added to the op", f"{protocol.REPLY:#x}"),
+        ("words of one request, at most", protocol.MAX_WORDS),
+        ("bytes of a packet on the wire, at most", protocol.max_packet()),
+    )
+    return "\n".join(["| what | value |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])

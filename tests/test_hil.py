@@ -1,0 +1,247 @@
+"""The main job: a network's stored maps through the virtual board, compared byte by byte."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fmzip import reference
+from fmzip.codecs import codec_config
+from fmzip.device import Device
+from fmzip.errors import MismatchError
+from fmzip.experiments import hil
+from fmzip.experiments.hil import HilConfig, check_frame, check_values, run
+from fmzip.experiments.show import hil_lines, hil_table
+from fmzip.format import Dtype
+from fmzip.regs import COUNTERS
+
+torch.set_num_threads(1)  # see test_models_capture
+
+DATA = os.environ.get("FMZIP_DATA")
+FMZIP = Path(sys.executable).with_name("fmzip")
+
+# One worker compiles the board, and the others do not wait for it.
+pytestmark = pytest.mark.xdist_group("vboard")
+
+
+def fmzip(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [FMZIP, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **(env or {})},
+        check=False,
+    )
+
+
+def frame_of(values: np.ndarray) -> bytes:
+    return reference.encode(values, codec_config("dctcm", values.shape, Dtype.UINT8, 0, 4.0))
+
+
+@pytest.fixture(scope="module")
+def values() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 60, (64, 12, 30), np.uint8)
+
+
+def test_the_stand_ins_maps_survive_the_board_bit_by_bit() -> None:
+    seen = []
+    result = run(HilConfig(limit=2), lambda *state: seen.append(state))
+    assert len(result.layers) == 17
+    assert result.pictures == 2
+    assert all(layer.bit_exact for layer in result.layers)
+    assert sum(layer.values for layer in result.layers) == 2 * 34_816
+    for layer in result.layers:
+        assert layer.coded_bytes == layer.predicted_bytes
+    coded = sum(layer.coded_bytes for layer in result.layers)
+    assert result.counters["write_bytes"] == result.counters["read_bytes"] == coded
+    assert result.counters["codec_bits_in"] == 8 * 2 * 34_816
+    assert seen[-1] == ("done", 2 * 34_816, 2 * 34_816)
+    assert result.tier == "simulated"
+
+
+def test_results_say_what_they_are() -> None:
+    result = run(HilConfig(limit=1, codec="dctcm-width"))
+    found = json.loads(json.dumps(result.json()))
+    assert set(found) >= {"tier", "port", "codec", "layers", "counters", "energy"}
+    assert set(found["layers"][0]) >= {
+        "name", "shape", "values", "raw_bytes", "coded_bytes", "predicted_bytes", "bit_exact",
+    }  # fmt: skip
+    assert set(found["counters"]) == {name for name, _ in COUNTERS}
+    assert found["energy"]["label"] == "modelled"
+    assert 0 < found["energy"]["coded_pj"] < found["energy"]["raw_pj"]
+    lines = "\n".join(hil_lines(result))
+    assert "stand-in" in lines
+    assert "modelled" in lines
+    assert "simulated" in lines
+    assert hil_table(result).row_count == 18
+
+
+@pytest.mark.skipif(not DATA, reason="FMZIP_DATA does not name the directory of real data")
+def test_all_maps_of_a_real_resnet18_are_exact_at_a_beat_per_cycle(tmp_path: Path) -> None:
+    assert DATA
+    target = tmp_path / "found.json"
+    done = fmzip(
+        "hil", "--model", "resnet18", "--weights", f"{DATA}/resnet18.safetensors",
+        "--images", f"{DATA}/photos", "--limit", "1", "--codec", "dctcm", "--json", str(target),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(target.read_text())
+    assert len(found["layers"]) == 17
+    assert sum(layer["values"] for layer in found["layers"]) == 1_705_984
+    for layer in found["layers"]:
+        assert layer["bit_exact"]
+        assert layer["coded_bytes"] == layer["predicted_bytes"]
+    count = found["counters"]
+    for side in ("encoder", "decoder"):
+        assert count[f"{side}_beats"] == 1_705_984 // 8
+        assert count[f"{side}_stalls"] <= 0.02 * count[f"{side}_beats"]
+
+
+def test_a_wrong_byte_in_memory_ends_the_run_with_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    honest = Device.read_memory
+
+    def altered(self: Device, address: int, size: int) -> bytes:
+        frame = bytearray(honest(self, address, size))
+        frame[-40] ^= 1
+        return bytes(frame)
+
+    monkeypatch.setattr(Device, "read_memory", altered)
+    with pytest.raises(MismatchError, match=r"^maxpool: frame differs at tile 0, byte \d+: board"):
+        run(HilConfig(limit=1))
+
+
+def test_a_wrong_value_ends_the_run_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Device.decode
+
+    def altered(self: Device, *arguments: object) -> np.ndarray:
+        values = honest(self, *arguments).copy()  # type: ignore[arg-type]
+        values[3, 2, 1] ^= 1
+        return values
+
+    monkeypatch.setattr(Device, "decode", altered)
+    with pytest.raises(MismatchError, match="^maxpool: 1 decoded values differ, first at channel 3,"
+                       " row 2, column 1: board"):  # fmt: skip
+        run(HilConfig(limit=1))
+
+
+def test_a_wrong_count_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Device.counters
+
+    def altered(self: Device, *, clear: bool = False) -> dict[str, int]:
+        found = honest(self, clear=clear)
+        return {**found, "write_bytes": found["write_bytes"] + 8}
+
+    monkeypatch.setattr(Device, "counters", altered)
+    with pytest.raises(MismatchError, match="^maxpool: write_bytes counts"):
+        run(HilConfig(limit=1))
+
+
+def test_a_frame_that_differs_is_named_by_tile_or_head(values: np.ndarray) -> None:
+    frame = frame_of(values)
+    check_frame("map", frame, frame)
+    head = reference.parse_head(frame)
+    place = head.config.head_bytes + int(head.offsets[3]) + 5
+    damaged = frame[:9] + b"\xff" + frame[10:place] + b"\xff" + frame[place + 1 :]
+    with pytest.raises(MismatchError, match="^map: frame differs at tile 3, byte 5: board 0xff"):
+        check_frame("map", damaged, frame)
+    with pytest.raises(MismatchError, match="^map: frame differs at head, byte 9: board 0xff"):
+        check_frame("map", frame[:9] + b"\xff" + frame[10:], frame)
+    with pytest.raises(MismatchError, match="bytes, the reference's"):
+        check_frame("map", frame[:-32], frame)
+
+
+def test_values_of_another_shape_or_type_differ(values: np.ndarray) -> None:
+    check_values("map", values, values.copy())
+    with pytest.raises(MismatchError, match="^map: board int8"):
+        check_values("map", values.view(np.int8), values)
+    with pytest.raises(MismatchError, match="^map: board uint8"):
+        check_values("map", values[:, :, :-1], values)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "resnet18"], "--weights and --images missing"),
+        (["--model", "resnet18", "--weights", "none.pth", "--images", "."], "none.pth"),
+        (["--model", "vgg", "--weights", "a", "--images", "b"], "vgg"),
+        (["--port", "/dev/none"], "/dev/none"),
+        (["--port", "vboard:?lanes=3"], "lanes must be"),
+        (["--port", "nonsense://x"], "nonsense"),
+        (["--step", "-1"], "step must be above 0"),
+        (["--calibration", "100000"], "calibration"),
+        (["--json", "no/such/folder.json"], "no/such/folder.json"),
+    ],
+)
+def test_what_cannot_work_is_one_line_and_exit_status_1(
+    options: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = fmzip("hil", "--json", "found.json", *options)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = [x for x in done.stderr.splitlines() if x.startswith("fmzip: error: ")]
+    assert message in line
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_usage_errors_exit_with_2() -> None:
+    for options in (["--limit", "0"], ["--codec", "none"], ["--unknown"]):
+        assert fmzip("hil", *options).returncode == 2
+
+
+def test_a_silent_port_ends_in_time() -> None:
+    ours, theirs = pty.openpty()
+    try:
+        done = fmzip("hil", "--port", os.ttyname(theirs))
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 1
+    assert "no answer within" in done.stderr
+
+
+@pytest.mark.skipif(not DATA, reason="FMZIP_DATA does not name the directory of real data")
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    assert DATA
+    done = fmzip(
+        "hil", "--model", "resnet18", "--weights", f"{DATA}/resnet50.safetensors",
+        "--images", f"{DATA}/photos",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "resnet50.safetensors" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_compiler_is_said_in_one_line(tmp_path: Path) -> None:
+    done = fmzip("hil", env={"FMZIP_BUILD": str(tmp_path), "CXX": "no-such-compiler"})
+    assert done.returncode == 1
+    assert "apt-get install g++" in done.stderr
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_impossible_configurations_are_refused() -> None:
+    for name in ("limit", "calibration"):
+        with pytest.raises(ValueError, match=f"{name} must be at least 1"):
+            HilConfig(**{name: 0})
+    with pytest.raises(ValueError, match="codec must be"):
+        HilConfig(codec="none")
+
+
+def test_energy_counts_commands_not_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = hil.HilResult("simulated", "p", "dctcm", "n", True, 0.25)
+    result.raw_burst_bytes, result.raw_rows = 1024, 1
+    # E = RD and WR commands at 16.43 nJ, ACT and PRE of a row at 16.2 nJ together.
+    result.counters.update(read_commands=64, write_commands=64, row_switches=2)
+    found = result.energy()
+    assert found["coded_pj"] == pytest.approx(found["raw_pj"])
+    assert found["coded_pj"] == pytest.approx(128 * 16_430 + 2 * 16_200, rel=0.01)
