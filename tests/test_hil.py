@@ -128,8 +128,8 @@ def test_a_wrong_value_ends_the_run_with_its_place(monkeypatch: pytest.MonkeyPat
         return values
 
     monkeypatch.setattr(Device, "decode", altered)
-    with pytest.raises(MismatchError, match="^maxpool: 1 decoded values differ, first at channel 3,"
-                       " row 2, column 1: board"):  # fmt: skip
+    with pytest.raises(MismatchError, match=r"^maxpool: 1 decoded values differ, first at channel 3,"
+                       r" row 2, column 1: board"):  # fmt: skip
         run(HilConfig(limit=1))
 
 
@@ -141,7 +141,7 @@ def test_a_wrong_count_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
         return {**found, "write_bytes": found["write_bytes"] + 8}
 
     monkeypatch.setattr(Device, "counters", altered)
-    with pytest.raises(MismatchError, match="^maxpool: write_bytes counts"):
+    with pytest.raises(MismatchError, match=r"^maxpool: write_bytes counts"):
         run(HilConfig(limit=1))
 
 
@@ -151,9 +151,9 @@ def test_a_frame_that_differs_is_named_by_tile_or_head(values: np.ndarray) -> No
     head = reference.parse_head(frame)
     place = head.config.head_bytes + int(head.offsets[3]) + 5
     damaged = frame[:9] + b"\xff" + frame[10:place] + b"\xff" + frame[place + 1 :]
-    with pytest.raises(MismatchError, match="^map: frame differs at tile 3, byte 5: board 0xff"):
+    with pytest.raises(MismatchError, match=r"^map: frame differs at tile 3, byte 5: board 0xff"):
         check_frame("map", damaged, frame)
-    with pytest.raises(MismatchError, match="^map: frame differs at head, byte 9: board 0xff"):
+    with pytest.raises(MismatchError, match=r"^map: frame differs at head, byte 9: board 0xff"):
         check_frame("map", frame[:9] + b"\xff" + frame[10:], frame)
     with pytest.raises(MismatchError, match="bytes, the reference's"):
         check_frame("map", frame[:-32], frame)
@@ -161,9 +161,9 @@ def test_a_frame_that_differs_is_named_by_tile_or_head(values: np.ndarray) -> No
 
 def test_values_of_another_shape_or_type_differ(values: np.ndarray) -> None:
     check_values("map", values, values.copy())
-    with pytest.raises(MismatchError, match="^map: board int8"):
+    with pytest.raises(MismatchError, match=r"^map: board int8"):
         check_values("map", values.view(np.int8), values)
-    with pytest.raises(MismatchError, match="^map: board uint8"):
+    with pytest.raises(MismatchError, match=r"^map: board uint8"):
         check_values("map", values[:, :, :-1], values)
 
 
