@@ -128,8 +128,8 @@ def test_a_wrong_value_ends_the_run_with_its_place(monkeypatch: pytest.MonkeyPat
         return values
 
     monkeypatch.setattr(Device, "decode", altered)
-    with pytest.raises(MismatchError, match=r"^maxpool: 1 decoded values differ, first at channel 3,"
-                       r" row 2, column 1: board"):  # fmt: skip
+    place = "first at channel 3, row 2, column 1: board"
+    with pytest.raises(MismatchError, match=f"^maxpool: 1 decoded values differ, {place}"):
         run(HilConfig(limit=1))
 
 
