@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from amaranth.hdl import Value
+from tests.stream_bench import Transfer, transfer
 
 from fmzip.format import BLOCK, Coder, Dtype, FrameConfig, TileMode, multiplier
 from fmzip.reference import decode, encode, parse_head
-from tests.stream_bench import Transfer, transfer
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def random_case(seed: int, blocks: int = 60) -> Case:
         coder=Coder(int(rng.integers(1, 3))),
         zero_bitmap=bool(rng.integers(2)),
         keep=int(rng.choice([0xFF, 0x01, 0x80, int(rng.integers(1, 256))])),
-        step=int(round(128 * 2 ** rng.uniform(0, 9))) if rng.random() < 0.8 else 128,
+        step=round(128 * 2 ** rng.uniform(0, 9)) if rng.random() < 0.8 else 128,
     )
     kind = KINDS[int(rng.integers(len(KINDS)))]
     return Case(f"seed {seed}, {kind}", config, value_map(config, kind, rng))
@@ -108,7 +108,7 @@ def tile_beats(config: FrameConfig, lanes: int) -> list[int]:
 
 
 def frame_words(case: Case, lanes: int, frame: bytes | None = None) -> list[int]:
-    """The words of the tiles as payloads: data, last, raw; of the reference if no frame is given."""
+    """The words of the tiles as payloads: data, last, raw, by default the reference."""
     frame = encode(case.values, case.config) if frame is None else frame
     head = parse_head(frame)
     words = []

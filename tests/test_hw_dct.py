@@ -2,9 +2,10 @@
 
 import random
 
+from tests.stream_bench import join, pipeline, split
+
 from fmzip.format import DCT8, INVERSE_SHIFT
 from fmzip_hw.dct import COEFFICIENT_BITS, RESULT_BITS, VALUE_BITS, ForwardDct, InverseDct
-from tests.stream_bench import join, pipeline, split
 
 
 def blocks(low: int, high: int, seed: int) -> list[list[int]]:

@@ -5,9 +5,6 @@ import random
 import numpy as np
 import pytest
 from amaranth.hdl import ResetInserter, Signal
-
-from fmzip.format import Coder, Dtype, FrameConfig
-from fmzip_hw.decoder import Decoder
 from tests.codec_bench import (
     Case,
     abandon,
@@ -19,6 +16,9 @@ from tests.codec_bench import (
     value_map,
 )
 from tests.stream_bench import PATTERNS, SHY, simulate, transfer
+
+from fmzip.format import Coder, Dtype, FrameConfig
+from fmzip_hw.decoder import Decoder
 
 # As small as they may be, so that they wrap around soon.
 RING = {2: 256, 4: 512, 8: 1024}

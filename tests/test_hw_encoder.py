@@ -5,14 +5,11 @@ import random
 import numpy as np
 import pytest
 from amaranth.hdl import ResetInserter, Signal
-
-from fmzip.format import Coder, Dtype, FrameConfig
-from fmzip_hw.encoder import Encoder
 from tests.codec_bench import (
     Case,
     abandon,
-    begin,
     beat_payloads,
+    begin,
     check_encoder,
     frame_words,
     random_case,
@@ -20,6 +17,9 @@ from tests.codec_bench import (
     value_map,
 )
 from tests.stream_bench import PATTERNS, SHY, simulate, transfer
+
+from fmzip.format import Coder, Dtype, FrameConfig
+from fmzip_hw.encoder import Encoder
 
 # As small as they may be, so that they wrap around soon.
 RING = {2: 256, 4: 512, 8: 1024}

@@ -1,9 +1,9 @@
 """Memories: latency, enables, and the FIFO under every pair of stall patterns."""
 
 import pytest
+from tests.stream_bench import PATTERNS, SHY, run, simulate
 
 from fmzip_hw.memory import BlockFifo, BlockRam
-from tests.stream_bench import PATTERNS, SHY, run, simulate
 
 
 def test_block_ram_returns_a_word_two_cycles_after_its_address() -> None:

@@ -5,9 +5,9 @@ import random
 from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from tests.stream_bench import pipeline, simulate
 
 from fmzip_hw.multiply import Multiplier, SerialProduct, small_product
-from tests.stream_bench import pipeline, simulate
 
 
 def test_a_signed_by_unsigned_product_is_exact_at_the_limits() -> None:

@@ -4,12 +4,12 @@ import random
 
 import numpy as np
 import pytest
+from tests.stream_bench import join, pipeline, split
 
 from fmzip.format import STEP_MAX, STEP_MIN, FrameConfig, multiplier
 from fmzip.reference.quantise import dequantise, quantise
 from fmzip_hw.dct import COEFFICIENT_BITS
 from fmzip_hw.quantise import DECODED_BITS, SYMBOL_BITS, Dequantiser, Quantiser
-from tests.stream_bench import join, pipeline, split
 
 STEPS = (STEP_MIN, 129, 724, 4096, 30001, STEP_MAX)
 

@@ -3,10 +3,10 @@
 import random
 
 from amaranth.hdl import Value
+from tests.stream_bench import simulate
 
 from fmzip.format import BLOCK, FrameConfig
 from fmzip_hw.sequence import TileSequencer, TileWalker
-from tests.stream_bench import simulate
 
 CONFIGS = [
     FrameConfig(1, 1, 1),

@@ -3,9 +3,9 @@
 import random
 
 import pytest
+from tests.stream_bench import PATTERNS, SHY, run, simulate
 
 from fmzip_hw.stream import CreditFifo, Slice
-from tests.stream_bench import PATTERNS, SHY, run, simulate
 
 
 @pytest.mark.parametrize("drain", [*PATTERNS, SHY])

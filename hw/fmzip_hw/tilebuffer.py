@@ -21,6 +21,15 @@ _MIN_BEATS = 1024
 _QUEUE = 2  # complete tiles that wait behind the one that is put out
 
 
+def check_ring(lanes: int, ring_blocks: int) -> int:
+    """``ring_blocks`` if it is large enough and a power of two; ValueError otherwise."""
+    least = _MIN_BEATS // beats_per_block(lanes)
+    if ring_blocks < least:
+        raise ValueError(f"ring_blocks must be at least {least}, not {ring_blocks}")
+    exact_log2(ring_blocks)
+    return ring_blocks
+
+
 class TileBuffer(wiring.Component):
     """Holds the sections of coded tiles and their raw values, and puts out the smaller of both.
 
@@ -47,14 +56,9 @@ class TileBuffer(wiring.Component):
     latency = 9 + SectionMemory.read_latency + CreditFifo.latency
 
     def __init__(self, lanes: int, ring_blocks: int):
-        check_lanes(lanes)
-        self.lanes = lanes
-        beats = ring_blocks * beats_per_block(lanes)
+        self.lanes = check_lanes(lanes)
+        beats = check_ring(lanes, ring_blocks) * beats_per_block(lanes)
         limit = beats * 15 // 16
-        if beats < _MIN_BEATS:
-            least = _MIN_BEATS // beats_per_block(lanes)
-            raise ValueError(f"ring_blocks must be at least {least}, not {ring_blocks}")
-        exact_log2(ring_blocks)
         word = BLOCK * lanes
         self.widths = SectionMemory(word, beats // 8, beats // 8, _IN_FLIGHT // 2)
         self.bitmaps = SectionMemory(word, beats // 4, beats // 4, _IN_FLIGHT // 2)
