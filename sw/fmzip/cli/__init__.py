@@ -1,0 +1,10 @@
+"""The command line: thin commands that call functions elsewhere.
+
+Foreseen errors end in one line on stderr and exit code 1, usage errors in 2, an interrupt in 130.
+What is slow to import is imported in the command that needs it, so that ``--help`` is fast.
+"""
+
+from fmzip.cli import board, documents, frames  # noqa: F401 (importing them adds their commands)
+from fmzip.cli.app import app, main
+
+__all__ = ["app", "main"]

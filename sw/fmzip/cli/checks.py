@@ -1,0 +1,50 @@
+"""What commands share: options that are looked at before anything slow is done."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from fmzip.codecs import Codec, codec_of
+from fmzip.errors import FmzipError
+
+
+def say_what_is_slow() -> None:
+    """Messages of slow steps, such as a compilation, on stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    logger = logging.getLogger("fmzip")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+def check_writable(path: Path | None) -> None:
+    """Find out before a long run, not behind it, that its results could not be written."""
+    if path is None:
+        return
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise FmzipError(f"{path}: not a file in an existing directory")
+
+
+def codec_called(name: str) -> Codec:
+    try:
+        return codec_of(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--codec") from None
+
+
+def check_pair(source: Path, target: Path) -> None:
+    """Refuse to overwrite the input."""
+    if target.exists() and source.exists() and target.samefile(source):
+        raise FmzipError(f"{target}: is the input itself; choose another file for the output")
+
+
+@contextmanager
+def about(path: Path) -> Iterator[None]:
+    """Put the file's name in front of what is wrong with its content."""
+    try:
+        yield
+    except (FmzipError, ValueError, TypeError) as error:
+        raise FmzipError(f"{path}: {error}") from None

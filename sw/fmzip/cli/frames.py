@@ -1,0 +1,148 @@
+"""Commands on files: maps to frames, frames to maps."""
+
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from fmzip.cli.app import app
+from fmzip.cli.checks import about, check_pair, codec_called
+from fmzip.codecs import BURST_BYTES, CODECS
+from fmzip.errors import FmzipError
+from fmzip.files import write_atomic
+from fmzip.format import Coder, Dtype
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@app.command()
+def encode(
+    source: Annotated[Path, typer.Argument(metavar="IN.npy", help="uint8 or int8 [C, H, W]")],
+    target: Annotated[Path, typer.Argument(metavar="OUT.fmz", help="frame to write")],
+    codec: Annotated[str, typer.Option(help=" or ".join(CODECS))] = "dctcm",
+    step: Annotated[float, typer.Option(help="quantisation step in LSB, 0.707 to 362.03")] = 4.0,
+    coder: Annotated[
+        Literal["width", "bitmap"] | None, typer.Option(help="instead of the codec's")
+    ] = None,
+    zero_bitmap: Annotated[
+        bool | None,
+        typer.Option("--zero-bitmap/--no-zero-bitmap", help="keep zeros exactly, for about 1 bit"),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(metavar="MASK", help="bit k set: coefficient k is kept, such as 0x0f"),
+    ] = None,
+    zero_point: Annotated[int, typer.Option(help="stored value that means zero")] = 0,
+    tile: Annotated[
+        str | None, typer.Option(metavar="ROWSxCOLS", help="size of a tile in pixels")
+    ] = None,
+    burst: Annotated[int, typer.Option(help="DRAM burst in bytes, 8 to 256")] = BURST_BYTES,
+) -> None:
+    """Code a feature map."""
+    chosen = codec_called(codec)
+    if coder is not None:
+        chosen = replace(chosen, coder=Coder[coder.upper()])
+    if zero_bitmap is not None:
+        chosen = replace(chosen, zero_bitmap=zero_bitmap)
+    if keep is not None:
+        chosen = replace(chosen, keep=_mask(keep))
+    size = _tile(tile) if tile is not None else None
+    check_pair(source, target)
+    from fmzip.reference import encode as encode_map
+    from fmzip.reference import summary
+
+    values = _load_map(source)
+    dtype = Dtype[values.dtype.name.upper()]
+    config = chosen.config(values.shape, dtype, zero_point, step, tile=size, burst_bytes=burst)
+    frame = encode_map(values, config)
+    write_atomic(target, frame)
+    found = summary(frame)
+    print(
+        f"{target}: {found.frame_bytes} bytes, {found.bits_per_value:.3f} bits per value, "
+        f"ratio {found.ratio:.3f}"
+    )
+
+
+@app.command()
+def decode(
+    source: Annotated[Path, typer.Argument(metavar="IN.fmz", help="frame to read")],
+    target: Annotated[Path, typer.Argument(metavar="OUT.npy", help="array to write")],
+) -> None:
+    """Decode a frame."""
+    check_pair(source, target)
+    import io
+
+    import numpy as np
+
+    from fmzip.reference import decode as decode_frame
+
+    data = source.read_bytes()
+    with about(source):
+        values = decode_frame(data)
+    file = io.BytesIO()
+    np.lib.format.write_array(file, values, allow_pickle=False)
+    write_atomic(target, file.getvalue())
+    shape = " x ".join(map(str, values.shape))
+    print(f"{target}: {values.dtype} {shape}")
+
+
+@app.command()
+def info(
+    source: Annotated[Path, typer.Argument(metavar="FILE.fmz", help="frame to read")],
+    as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
+) -> None:
+    """Say what a frame holds and what it costs, every bit counted."""
+    from fmzip.reference import summary
+
+    data = source.read_bytes()
+    with about(source):
+        rows = summary(data).rows()
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    for name, value in rows.items():
+        print(f"{name:<16}{value}")
+
+
+def _mask(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not a number such as 15, 0x0f or 0b1111", param_hint="--keep"
+        ) from None
+
+
+def _tile(text: str) -> tuple[int, int]:
+    rows, _, cols = text.partition("x")
+    if not (rows.isdecimal() and cols.isdecimal()):
+        raise typer.BadParameter(
+            f"{text!r} is not rows and columns such as 2x56", param_hint="--tile"
+        )
+    return int(rows), int(cols)
+
+
+def _load_map(path: Path) -> "np.ndarray":
+    """A map from a .npy file, never unpickling anything: uint8 or int8 [C, H, W]."""
+    import numpy as np
+
+    with path.open("rb") as file, about(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd headers: the array is read, or it is not
+        try:
+            # Not np.load, which opens archives and pickles too.
+            values = np.lib.format.read_array(file, allow_pickle=False)
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:  # a damaged header brings up anything, tokenize.TokenError too
+            raise FmzipError(f"not a .npy file of numbers: {error}") from None
+        if values.dtype not in (np.uint8, np.int8):
+            raise FmzipError(f"values must be uint8 or int8, not {values.dtype}")
+        if values.ndim != 3 or not values.size:
+            raise FmzipError(f"shape must be [C, H, W], none of them 0, not {list(values.shape)}")
+        if file.read(1):
+            raise FmzipError("bytes follow the array")
+    return values
