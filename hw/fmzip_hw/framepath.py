@@ -74,6 +74,7 @@ class FramePath(wiring.Component):
     abort : Out(1), the ports are reset
     idle : In(1), nothing is under way behind the ports
     writing, reading : Out(1), what is in work
+    running : Out(1), the frame in work has begun; before that, what moves belongs to another
     flowing : Out(1), not all values of the frame in work have moved yet
     fault : Out(8), see ``fmzip.regs.Fault``
     words : Out(32), size of the frame that was written
@@ -101,6 +102,7 @@ class FramePath(wiring.Component):
             "idle": In(1),
             "writing": Out(1),
             "reading": Out(1),
+            "running": Out(1),
             "flowing": Out(1),
             "fault": Out(8),
             "words": Out(WORD_BITS),
@@ -204,6 +206,7 @@ class FramePath(wiring.Component):
                 begin()
             with m.State("start"):
                 m.d.comb += [
+                    self.running.eq(1),
                     encoder.start.eq(to_write),
                     writer.start.eq(to_write),
                     reader.start.eq(to_read),
@@ -212,6 +215,7 @@ class FramePath(wiring.Component):
                 m.next = "run"
                 begin()
             with m.State("run"):
+                m.d.comb += self.running.eq(1)
                 m.d.comb += self.flowing.eq(Mux(to_write, ~encoder.done, ~complete))
                 with m.If(to_write & writer.done & encoder.done):
                     m.d.sync += self.writing.eq(0)

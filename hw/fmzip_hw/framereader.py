@@ -180,7 +180,8 @@ class FrameReader(wiring.Component):
                 end = Mux(tile == head.tiles, payload, index.r_data[:INDEX_OFFSET_BITS])
                 m.d.sync += [left.eq((end - start) << size.shift), start.eq(end)]
                 m.next = "tile"
-                with m.If(end <= start):
+                # Behind the payload nothing has been asked for: waiting for it would not end.
+                with m.If((end <= start) | (end > payload)):
                     give_up(Fault.INDEX)
             with m.State("tile"):
                 m.d.comb += [

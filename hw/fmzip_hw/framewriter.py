@@ -57,13 +57,15 @@ class PortWriter(wiring.Component):
         row = to_row_end(address)
         with m.If(self.load):
             m.d.sync += address.eq(self.address)
-        # An offered request is held: it is made in one cycle and offered from the next.
+        # An offered request is held: it is made in one cycle and offered from the next. The last
+        # word is waited for, or it would need a request of its own.
+        rest = self.flush & (level != 0) & ~entered
         with m.If(~request.valid):
             m.d.sync += [
                 request.payload.write.eq(1),
                 request.payload.address.eq(address),
                 request.payload.words.eq(Mux(level >= row, row, level)),
-                request.valid.eq(~self.load & ((level >= row) | (self.flush & (level != 0)))),
+                request.valid.eq(~self.load & ((level >= row) | rest)),
             ]
         with m.Elif(request.ready):
             m.d.sync += [request.valid.eq(0), address.eq(address + request.payload.words)]

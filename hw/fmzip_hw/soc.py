@@ -92,6 +92,7 @@ class Soc(wiring.Component):
             path.read.eq(control["read"]),
             switch.abort.eq(path.abort),
             path.idle.eq(switch.idle),
+            stage.stop.eq(control["reset"]),
             stage.load.eq(registers.written.piece),
             stage.beats.eq(registers.w.piece[: bits("piece", "beats").size]),
             stage.writing.eq(registers.w.piece[bits("piece", "encode").low]),
@@ -122,7 +123,7 @@ class Soc(wiring.Component):
         """The events of every cycle. The host's own accesses to the memory are not counted."""
         path, stage, port, events = self._path, self._stage, switch.port, counters.events
         request, host = port.request, Signal()
-        m.d.comb += host.eq(~(path.writing | path.reading))
+        m.d.comb += host.eq(~path.running)
         asked = request.valid & request.ready & ~host
         writes = request.payload.write
         wrote = port.w.valid & port.w.ready & ~host
@@ -144,7 +145,7 @@ class Soc(wiring.Component):
         moved_in = path.i.valid & path.i.ready
         m.d.comb += [
             # Waiting for the host: values are still to come or go, but there is no piece.
-            events.cycles.eq((path.writing | path.reading) & (stage.busy | ~path.flowing)),
+            events.cycles.eq(path.running & (stage.busy | ~path.flowing)),
             events.write_requests.eq(asked & writes),
             events.read_requests.eq(asked & ~writes),
             events.write_commands.eq(Mux(asked & writes, commands, 0)),

@@ -28,6 +28,7 @@ class Stage(wiring.Component):
     -------
     bus : In(Bus)
     load, beats, writing : In, move so many beats from address 0 on, to the encoder if ``writing``
+    stop : In(1), give up the piece that is moving
     busy : Out(1), beats are still to be moved
     o : Out(stream of lanes x 8), beats for the encoder
     i : In(stream of lanes x 8), beats from the decoder
@@ -42,6 +43,7 @@ class Stage(wiring.Component):
             "load": In(1),
             "beats": In(range(depth + 1)),
             "writing": In(1),
+            "stop": In(1),
             "busy": Out(1),
             "o": Out(stream.Signature(beat)),
             "i": In(stream.Signature(beat)),
@@ -74,6 +76,8 @@ class Stage(wiring.Component):
             m.d.sync += [left.eq(self.beats), address.eq(0)]
             m.d.sync += [to_codec.eq(self.writing), from_codec.eq(~self.writing)]
             m.d.sync += [fetched.eq(0), self.o.valid.eq(0)]
+        with m.If(self.stop):
+            m.d.sync += [left.eq(0), to_codec.eq(0), from_codec.eq(0), self.o.valid.eq(0)]
 
         # The host's reads take as many cycles as the memory; writes are done at once.
         waited = Signal(range(BlockRam.latency + 1))

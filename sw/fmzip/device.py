@@ -181,16 +181,19 @@ class Device:
 
         Raises
         ------
-        ValueError : the board cannot hold such a frame
+        ValueError : the board cannot hold such a frame, or the shape is not the configured one
+        TypeError : the values do not have the configured type
         LinkError : the board does not answer, or does not finish
         """
-        self._begin(config, base, "write")
-        lanes = tiling.to_lanes(values, config)
-        beats = _beats(lanes, config, self.lanes)
+        _check_values(values, config)
+        self._configure(config, base)
+        beats = _beats(tiling.to_lanes(values, config), config, self.lanes)
+        self._control("write")
         for start in range(0, len(beats), self.stage_beats):
             piece = beats[start : start + self.stage_beats]
             self.write_words(regs.STAGE, piece.tobytes())
-            self._piece(len(piece), encode=True)
+            self._move(len(piece), encode=True)
+            self._wait("piece")
         self._wait("writing")
         return self._register("frame_bytes")
 
@@ -203,12 +206,16 @@ class Device:
         FormatError : the frame in memory is not intact, or not of this configuration
         LinkError : the board does not answer, or does not finish
         """
-        self._begin(config, base, "read")
+        self._configure(config, base)
         places = _places(config, self.lanes)
         pieces = []
         for start in range(0, len(places), self.stage_beats):
             count = min(self.stage_beats, len(places) - start)
-            self._piece(count, encode=False)
+            self._move(count, encode=False)
+            if start == 0:
+                # Behind its piece: the time to the first beat counts, and none for the host.
+                self._control("read")
+            self._wait("piece")
             data = self.read_words(regs.STAGE, count * BLOCK // 4)
             pieces.append(np.frombuffer(data, np.uint8).reshape(count, BLOCK)[:, : self.lanes])
         self._wait("reading")
@@ -217,23 +224,22 @@ class Device:
         dtype = tiling.DTYPES[config.dtype]
         return tiling.from_lanes(blocks.reshape(-1, BLOCK).T.view(dtype), config)
 
-    def _begin(self, config: FrameConfig, base: int, what: str) -> None:
+    def _configure(self, config: FrameConfig, base: int) -> None:
         self.check(config)
         if base % regs.ROW_BYTES or not 0 <= base <= self.memory_bytes - config.max_bytes:
             raise ValueError(
                 f"base must be a multiple of {regs.ROW_BYTES} with {config.max_bytes} bytes "
                 f"behind it, not {base:#x}"
             )
+        self._control("reset")  # whatever an interrupted call has left behind
         self._set("base", base)
         self.write_words(regs.REGISTER["head"].address, config.static_head())
         self._set("multiplier", multiplier(config.step))
-        self._control(what)
 
-    def _piece(self, beats: int, *, encode: bool) -> None:
+    def _move(self, beats: int, *, encode: bool) -> None:
         fields = {"beats": beats, "encode": int(encode)}
         value = sum(fields[name] << regs.bits("piece", name).low for name in fields)
         self._set("piece", value)
-        self._wait("piece")
 
     def _wait(self, flag: str) -> None:
         """Wait until a flag of STATUS is 0."""
@@ -308,6 +314,15 @@ def _link_errors(port: str) -> Iterator[None]:
     except (OSError, ValueError) as error:  # pyserial's own errors are OSErrors
         text = str(error).replace("\n", " ")
         raise LinkError(text if port in text else f"{port}: {text}") from None
+
+
+def _check_values(values: np.ndarray, config: FrameConfig) -> None:
+    dtype = tiling.DTYPES[config.dtype]
+    if getattr(values, "dtype", None) != dtype:
+        raise TypeError(f"values must be an array of {dtype}")
+    shape = (config.channels, config.height, config.width)
+    if values.shape != shape:
+        raise ValueError(f"shape must be {shape}, not {values.shape}")
 
 
 def _blocks(config: FrameConfig) -> int:

@@ -112,7 +112,7 @@ def _map() -> tuple[Register, ...]:
         1,
         Access.STROBE,
         "commands",
-        Bits("reset", 0, 1, "abandon the frame in work; counters stay"),
+        Bits("reset", 0, 1, "abandon the frame in work and the piece; counters stay"),
         Bits("write", 1, 1, "begin to encode a frame into memory"),
         Bits("read", 2, 1, "begin to decode a frame from memory"),
         Bits("snapshot", 3, 1, "copy all counters, in one cycle, to where they are read"),
