@@ -1,6 +1,6 @@
 // The virtual board: the compiled system, an ideal memory behind its port, and the link as bytes
 // over a socket that is inherited. One loop, one clock; all inputs depend on state alone, so each
-// cycle is: set inputs, evaluate the edge, sample the outputs, commit.
+// cycle is: set inputs, let the outputs settle, sample them, take the clock's edge.
 //
 //   board FD [--stats]
 //
@@ -51,7 +51,7 @@ public:
         if (read) soc.p_memory__r__data.set<uint64_t>(words_[queue_.front().address]);
     }
 
-    // Returns whether anything moved. Call once per cycle, between evaluation and commit.
+    // Returns whether anything moved. Call once per cycle, between `settle` and `edge`.
     bool clock(cxxrtl_design::p_soc &soc) {
         bool moved = false;
         const bool ready = !queue_.empty() && wait_ == 0;
@@ -139,10 +139,22 @@ private:
     size_t place_ = 0;
 };
 
+#ifdef FMZIP_TWO_PHASE
+// The way of CXXRTL's manual: everything settles while the clock is low, then comes the edge.
+void settle(cxxrtl_design::p_soc &soc) {
+    soc.p_clk.set<uint8_t>(0);
+    soc.step();
+}
+
+void edge(cxxrtl_design::p_soc &soc) {
+    soc.p_clk.set<uint8_t>(1);
+    soc.step();
+}
+#else
 // Evaluate one rising edge without its commit: the ports then show what they held before the edge.
 // There is one clock, and no input depends on an output of the same cycle, so nothing has to settle
 // while the clock is low; a design with feedback wires would need more than one evaluation.
-void rise(cxxrtl_design::p_soc &soc) {
+void settle(cxxrtl_design::p_soc &soc) {
     soc.p_clk.set<uint8_t>(1);
     soc.prev_p_clk.set<uint8_t>(0);
     if (!soc.eval(nullptr)) {
@@ -150,6 +162,9 @@ void rise(cxxrtl_design::p_soc &soc) {
         std::exit(2);
     }
 }
+
+void edge(cxxrtl_design::p_soc &soc) { soc.commit(); }
+#endif
 
 }  // namespace
 
@@ -173,8 +188,8 @@ int main(int argc, char **argv) {
     };
     for (int k = 0; k < 4; ++k) {
         soc.p_rst.set<uint8_t>(k < 2);
-        rise(soc);
-        soc.commit();
+        settle(soc);
+        edge(soc);
     }
     for (bool flush = false;;) {
         if (flush || cycles % kPollCycles == 0) {
@@ -190,7 +205,7 @@ int main(int argc, char **argv) {
         soc.p_rx__valid.set<uint8_t>(offer);
         soc.p_rx__data.set<uint8_t>(offer ? link.byte() : 0);
         soc.p_tx__ready.set<uint8_t>(room);
-        rise(soc);
+        settle(soc);
         bool moved = memory.clock(soc);
         if (offer && soc.p_rx__ready.get<uint8_t>()) {
             link.pop();
@@ -203,7 +218,7 @@ int main(int argc, char **argv) {
             moved = true;
             flush |= byte == 0;  // the end of a packet
         }
-        soc.commit();
+        edge(soc);
         ++cycles;
         idle = moved ? 0 : idle + 1;
     }

