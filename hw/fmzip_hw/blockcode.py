@@ -126,7 +126,7 @@ class BlockCoder(wiring.Component):
         return m
 
     def _need(self, m: Module, code: Value, nonzero: Value, first: ValueLike) -> Signal:
-        """A number whose length is the width that the code needs, sign included."""
+        """A number whose length is the width that the code needs, sign included; odd if not 0."""
         need = Signal(WIDTH_MAX)
         magnitude = Mux(code[-1], ~code, code)
         m.d.comb += need.eq(Cat(nonzero, magnitude[: WIDTH_MAX - 1]))
@@ -145,7 +145,7 @@ class BlockCoder(wiring.Component):
         for k in range(WIDTH_MAX):
             with m.If(together[k]):
                 m.d.comb += width.eq(k + 1)
-        return width, together.any()
+        return width, together[0]  # the lowest bit of a need is set if the symbol is not 0
 
     def _bitmap(
         self, m: Module, flags: Value, nonzero: Value, is_bitmap: Value

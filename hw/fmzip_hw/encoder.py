@@ -1,6 +1,6 @@
 """The encoder: values in wire order in, words of a frame's tiles out."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -94,7 +94,9 @@ class Encoder(wiring.Component):
         # A partial block may need fewer beats, and the last of them has fewer values.
         tail_beats, tail_values = tail_of(m, sequencer.tail, lanes)
         m.d.comb += [
-            final.eq(phase == Mux(sequencer.partial, tail_beats, beats - 1)),
+            final.eq(
+                phase == Mux(sequencer.partial, tail_beats, beats - 1) if beats > 1 else Const(1)
+            ),
             self.take.eq(Mux(sequencer.partial & final, tail_values, lanes)),
             self.i.ready.eq(
                 sequencer.valid
@@ -110,9 +112,9 @@ class Encoder(wiring.Component):
             sequencer.step.eq(launch),
             self.done.eq(sequencer.done),
         ]
-        with m.If(beat):
-            m.d.sync += phase.eq(Mux(final, 0, phase + 1))
         if beats > 1:
+            with m.If(beat):
+                m.d.sync += phase.eq(Mux(final, 0, phase + 1))
             with m.If(launch):
                 # The packers want two cycles behind the end of a tile.
                 m.d.sync += short.eq(Mux(sequencer.last, beats + 1, beats - 1))
