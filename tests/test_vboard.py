@@ -1,0 +1,199 @@
+"""The virtual board itself: its program, its port, and that its short cuts change nothing."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import serial
+from tests.board_bench import Checker, case_of
+from tests.codec_bench import random_case
+
+from fmzip import regs
+from fmzip.device import Device
+from fmzip.errors import LinkError, ToolError
+from fmzip.format import Coder, FrameConfig
+from fmzip_sim.vboard import build as builder
+from fmzip_sim.vboard.protocol_vboard import Serial
+from fmzip_sim.vboard.specialise import specialise
+
+pytestmark = pytest.mark.xdist_group("vboard")
+
+
+def test_the_specialised_program_equals_the_official_two_phases_in_every_counter() -> None:
+    cases = [random_case(4000 + seed, blocks=200) for seed in range(12)]
+    # Several tiles in work at once, and several pieces.
+    config = FrameConfig(24, 40, 150, tile_cols=150, coder=Coder.BITMAP, zero_bitmap=True)
+    cases += [case_of(config, "mixed")]
+    with Device() as fast, Device("vboard:?twophase=1") as slow:
+        checkers = Checker(fast), Checker(slow)
+        for case in cases:
+            first, second = (checker.check(case) for checker in checkers)
+            assert first == second, case
+
+
+def test_boards_of_two_and_four_lanes_do_what_is_predicted() -> None:
+    for lanes in (2, 4):
+        with Device(f"vboard:?lanes={lanes}") as device:
+            assert device.lanes == lanes
+            checker = Checker(device)
+            for seed in range(40):
+                checker.check(random_case(5000 + seed, blocks=150), 1024 * seed)
+            # More beats than the stage holds, with a ragged last block.
+            config = FrameConfig(11, 60, 56, tile_cols=56, coder=Coder.BITMAP, step=1500)
+            checker.check(case_of(config, "blob"))
+
+
+# The port ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("vboard:?lanes=3", "lanes must be one of 2, 4, 8, not '3'"),
+        ("vboard:?lanes=", "lanes must be one of 2, 4, 8, not ''"),
+        ("vboard://?twophase=yes", "twophase must be one of 0, 1, not 'yes'"),
+        ("vboard:?speed=9", "has no option 'speed', only lanes, twophase"),
+    ],
+)
+def test_options_that_are_not_known_are_refused(url: str, message: str) -> None:
+    with pytest.raises(LinkError, match=message):
+        Device(url)
+
+
+def test_the_port_does_what_pyserial_promises() -> None:
+    with Device():
+        pass  # so that pyserial knows the scheme
+    port = serial.serial_for_url("vboard://", timeout=0.05)
+    assert isinstance(port, Serial)
+    with pytest.raises(serial.SerialException, match="already open"):
+        port.open()
+    begin = time.monotonic()
+    assert port.read(5) == b""
+    assert 0.05 <= time.monotonic() - begin < 0.5
+    assert port.in_waiting == 0
+    port.timeout = 0
+    assert port.read(1) == b""
+    assert port.write(b"\x00\x01\x00") == 3
+    port.flush()
+    port.reset_output_buffer()
+    port.reset_input_buffer()
+    assert port.fileno() >= 0
+    port.close()
+    port.close()
+    with pytest.raises(serial.PortNotOpenError):
+        port.read(1)
+    with pytest.raises(serial.PortNotOpenError):
+        port.write(b"x")
+    assert port.last_words.startswith("cycles ")
+
+
+def test_a_closed_port_leaves_no_process_and_no_descriptor_behind() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        device = Device()
+        process = device._serial._process  # type: ignore[attr-defined]
+        device.close()
+        assert process.returncode == 0
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_board_that_waits_for_the_host_uses_no_processor_time() -> None:
+    with Device() as device:
+        stat = Path(f"/proc/{device._serial._process.pid}/stat")  # type: ignore[attr-defined]
+
+        def ticks() -> int:
+            return sum(map(int, stat.read_text().rpartition(")")[2].split()[11:13]))
+
+        time.sleep(0.2)
+        before = ticks()
+        time.sleep(0.5)
+        assert ticks() - before <= 1
+        assert device.counters()["cycles"] == 0
+
+
+def test_a_request_that_breaks_the_memory_ports_rules_ends_the_run_with_a_reason() -> None:
+    with Device() as device:
+        with pytest.raises(LinkError, match=r"the virtual board ended: memory port: .* outside"):
+            device.read_words(regs.MEMORY + device.memory_bytes, 2)
+
+
+# The program -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A build directory with nothing in it."""
+    monkeypatch.setenv("FMZIP_BUILD", str(tmp_path))
+    return tmp_path
+
+
+def _programs(directory: Path) -> list[str]:
+    return [p.name for p in directory.rglob("*") if p.name.startswith("board")]
+
+
+@pytest.mark.parametrize("name", ["CXX", "PATH"])
+def test_a_missing_compiler_is_one_line_and_nothing_is_begun(
+    monkeypatch: pytest.MonkeyPatch, empty: Path, name: str
+) -> None:
+    monkeypatch.setenv(name, "/nonexistent")
+    with pytest.raises(ToolError, match=r"^g\+\+ not found, it compiles the virtual board:") as it:
+        Device()
+    assert str(it.value).isprintable()
+    assert list(empty.iterdir()) == []
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gateware and Yosys are left out: what they would give is not needed."""
+    monkeypatch.setattr(builder, "Soc", lambda **_: None)
+    monkeypatch.setattr(builder, "PlainPorts", lambda _: None)
+    monkeypatch.setattr(builder.rtlil, "convert", lambda *_, **__: "")
+    monkeypatch.setattr(builder, "specialise", lambda *texts: texts)
+
+    def yosys(script: str, directory: Path) -> None:
+        (directory / "soc.cc").write_text("")
+        (directory / "soc.h").write_text("")
+
+    monkeypatch.setattr(builder, "run_yosys", yosys)
+
+
+def _compiler(path: Path, text: str) -> str:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_compiler_that_fails_is_one_line_and_the_next_one_may_succeed(
+    monkeypatch: pytest.MonkeyPatch, empty: Path, quick: None
+) -> None:
+    broken = _compiler(empty / "broken", "echo half > board.part; echo 'x: error: y' >&2; exit 3")
+    monkeypatch.setenv("CXX", broken)
+    with pytest.raises(ToolError, match=r"broken failed \(3\): x: error: y$"):
+        builder.build()
+    assert "board" not in _programs(empty)
+    monkeypatch.setenv("CXX", _compiler(empty / "good", "echo whole > board.part"))
+    assert builder.build().read_text() == "whole\n"
+    monkeypatch.setenv("CXX", broken)
+    assert builder.build().read_text() == "whole\n"  # from before
+
+
+def test_a_compiler_that_hangs_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, empty: Path, quick: None
+) -> None:
+    monkeypatch.setattr(builder, "COMPILE_TIMEOUT_S", 0.1)
+    monkeypatch.setenv("CXX", _compiler(empty / "slow", "exec sleep 60"))
+    with pytest.raises(ToolError, match=r"slow: no result after 0\.1 s"):
+        builder.build()
+    assert "board" not in _programs(empty)
+
+
+def test_code_that_specialise_does_not_know_is_refused() -> None:
+    with pytest.raises(ToolError, match="yosys kept"):
+        specialise("", "struct p_soc : public module {\n};\n")
+    cells = "".join(
+        f"\tp_soc_x cell_p_inner_2e_{name.replace('.', '_2e_')} {{p_interior}};\n"
+        for name in ("path.decoder", "path.encoder")
+    )
+    with pytest.raises(ToolError, match="its output has changed"):
+        specialise("", f"struct p_soc : public module {{\n{cells}}};\n")
