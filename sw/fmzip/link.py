@@ -28,12 +28,14 @@ def cobs_encode(data: bytes) -> bytes:
 
 
 def cobs_decode(data: bytes) -> bytes | None:
-    """The inverse of ``cobs_encode``; None if ``data`` is not its output."""
+    """The inverse of ``cobs_encode``; None if ``data`` has a zero byte or ends within a run."""
+    if 0 in data:
+        return None
     out, place = bytearray(), 0
     while place < len(data):
         code = data[place]
         run = data[place + 1 : place + code]
-        if code == 0 or len(run) != code - 1:
+        if len(run) != code - 1:
             return None
         out += run
         place += code
@@ -66,10 +68,14 @@ def request(op: Op, sequence: int, address: int, count: int, data: bytes = b"") 
     ------
     ValueError : a parameter is outside its range
     """
-    if address % 4 or not 0 <= address < 1 << 32:
-        raise ValueError(f"address must be a multiple of 4 below 2**32, not {address:#x}")
+    if not 0 <= sequence <= 0xFF:
+        raise ValueError(f"sequence must be 0 to 255, not {sequence}")
     if not 0 <= count <= MAX_WORDS:
         raise ValueError(f"count must be 0 to {MAX_WORDS}, not {count}")
+    if address % 4 or not 0 <= address <= (1 << 32) - 4 * max(count, 1):
+        raise ValueError(
+            f"address must be a multiple of 4, and {count} words end below 2**32, not {address:#x}"
+        )
     if len(data) != (4 * count if op == Op.WRITE else 0):
         raise ValueError(f"{len(data)} bytes do not fit {op.name} of {count} words")
     head = bytes((op, sequence)) + count.to_bytes(2, "little") + address.to_bytes(4, "little")

@@ -9,8 +9,9 @@ import hashlib
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
-from fmzip.format import DCT8, HEAD, MULTIPLIER_BITS, QUANT_SHIFT, STATIC_BYTES, VERSION
-from fmzip.protocol import PROTOCOL_VERSION
+from fmzip import format as fmt
+from fmzip import protocol
+from fmzip.format import HEAD, MULTIPLIER_BITS, QUANT_SHIFT, STATIC_BYTES
 
 WORD_BYTES = 4
 # The windows of the address space.
@@ -147,6 +148,13 @@ def _map() -> tuple[Register, ...]:
 
 
 MAP = _map()
+# What the codec computes with, and how a tile is laid out.
+_NUMBERS = (
+    "MAGIC", "VERSION", "BLOCK", "SECTION_BYTES", "WIDTH_BITS", "WIDTH_MAX", "DCT8",
+    "MULTIPLIER_BITS", "QUANT_SHIFT", "DEQUANT_SHIFT", "DEQUANT_BITS", "INVERSE_SHIFT",
+    "OPTION_ZERO_BITMAP", "INDEX_BYTES", "INDEX_OFFSET_BITS", "CRC_BYTES",
+)  # fmt: skip
+_ENUMS = (fmt.Dtype, fmt.Transform, fmt.Coder, fmt.TileMode)
 REGISTER = {r.name: r for r in MAP}
 MAP_WORDS = (MAP[-1].address - REGISTERS) // WORD_BYTES + MAP[-1].words
 
@@ -164,8 +172,14 @@ def fields_of(register: str, value: int) -> dict[str, int]:
 def ident() -> int:
     """32-bit digest of everything that driver and gateware must agree on."""
     windows = (REGISTERS, STAGE, MEMORY, PORT_BYTES, BURST_BYTES, ROW_BYTES, MAX_TILES)
+    link = (protocol.PROTOCOL_VERSION, protocol.MAX_WORDS, [(o.name, o.value) for o in protocol.Op])
+    enums = [(e.__name__, m.name, m.value) for e in _ENUMS for m in e]
+    numbers = [(name, getattr(fmt, name)) for name in _NUMBERS]
     faults = [(f.name, f.value) for f in Fault]
-    table = [(r.name, r.address, r.words, r.access.value, r.fields) for r in MAP]
+    table = [
+        (r.name, r.address, r.words, r.access.value, [(f.name, f.low, f.size) for f in r.fields])
+        for r in MAP
+    ]
     layout = [(f.name, f.offset, f.size) for f in HEAD]
-    known = (PROTOCOL_VERSION, VERSION, windows, faults, table, layout, DCT8, QUANT_SHIFT)
+    known = (link, windows, faults, table, layout, enums, numbers)
     return int.from_bytes(hashlib.sha256(repr(known).encode()).digest()[:4], "little")
