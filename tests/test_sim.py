@@ -19,9 +19,10 @@ from fmzip import reference
 from fmzip.errors import ToolError
 from fmzip.format import STEP_MIN, STEP_PER_LSB, Coder, ceil_div
 from fmzip_sim import emit
+from fmzip_sim.patterns import PATTERNS, SHY
 from fmzip_sim.tb import cases, compare, runner, wire
 from fmzip_sim.tb.cases import Case
-from fmzip_sim.tb.driver import PATTERNS, SHY, Driver
+from fmzip_sim.tb.driver import Driver
 from fmzip_sim.tb.runner import Outcome
 
 ROOT = Path(__file__).parent.parent

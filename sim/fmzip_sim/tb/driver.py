@@ -5,29 +5,11 @@ waits for ready. The second half is what the drain pattern ``shy`` checks.
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle
 from typing import Any
 
-
-def _random_pattern() -> Iterator[bool]:
-    generator = random.Random(1)
-    while True:
-        yield generator.random() < 0.6
-
-
-# As in tests/stream_bench.py. Each pattern yields True in cycles in which the side is willing.
-PATTERNS: dict[str, Callable[[], Iterator[bool]]] = {
-    "never": lambda: cycle([True]),
-    "alternate": lambda: cycle([True, False]),
-    "random": _random_pattern,
-    "bursts": lambda: cycle([True] * 24 + [False] * 24),
-    "rare": lambda: cycle([False] * 8 + [True]),
-    "late": lambda: cycle([False] * 400 + [True] * 400),
-}
-# A drain that is willing only when something is offered: it finds a valid that waits for ready.
-SHY = "shy"
+from fmzip_sim.patterns import PATTERNS, SHY
 
 PERIOD_NS = 10
 IDLE_LIMIT = 3000  # cycles without a transfer after which nothing is expected any more
