@@ -17,7 +17,7 @@ import numpy as np
 from fmzip import reference
 from fmzip.format import STEP_MAX, STEP_MIN, Coder, Dtype, FrameConfig, Transform
 from fmzip.reference.tiling import DTYPES
-from fmzip_sim.tb.driver import PATTERNS, SHY
+from fmzip_sim.patterns import PATTERNS, SHY
 
 _ENUMS = {"dtype": Dtype, "transform": Transform, "coder": Coder}
 
