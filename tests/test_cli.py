@@ -427,7 +427,7 @@ def test_a_lack_of_memory_is_one_line(
     def no_memory(path: Path) -> None:
         raise MemoryError("Unable to allocate 1 TiB")
 
-    monkeypatch.setattr(cli.frames, "_load_map", no_memory)
+    monkeypatch.setattr(cli.frames, "load_map", no_memory)
     fails(run("encode", folder / "map.npy", folder / "out.fmz"), "not enough memory", "1 TiB")
 
 

@@ -4,7 +4,13 @@ Foreseen errors end in one line on stderr and exit code 1, usage errors in 2, an
 What is slow to import is imported in the command that needs it, so that ``--help`` is fast.
 """
 
-from fmzip.cli import board, documents, frames  # noqa: F401 (importing them adds their commands)
+from fmzip.cli import (  # noqa: F401 (importing them adds their commands)
+    board,
+    documents,
+    frames,
+    graph,
+    report,
+)
 from fmzip.cli.app import app, main
 
 __all__ = ["app", "main"]

@@ -55,7 +55,7 @@ def encode(
     from fmzip.reference import encode as encode_map
     from fmzip.reference import summary
 
-    values = _load_map(source)
+    values = load_map(source)
     dtype = Dtype[values.dtype.name.upper()]
     config = chosen.config(values.shape, dtype, zero_point, step, tile=size, burst_bytes=burst)
     frame = encode_map(values, config)
@@ -126,7 +126,7 @@ def _tile(text: str) -> tuple[int, int]:
     return int(rows), int(cols)
 
 
-def _load_map(path: Path) -> "np.ndarray":
+def load_map(path: Path) -> "np.ndarray":
     """A map from a .npy file, never unpickling anything: uint8 or int8 [C, H, W]."""
     import numpy as np
 

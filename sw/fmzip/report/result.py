@@ -1,0 +1,315 @@
+"""What ``fmzip measure`` wrote, read back and checked."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from fmzip.errors import FmzipError
+from fmzip.report.fields import Fields
+
+KINDS = ("codec", "lossless", "bound", "requantise")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One stored map, under one codec.
+
+    Members
+    -------
+    name, shape, signed, reads : see ``fmzip_models.graph.Map``
+    values, raw_bytes, bus_bytes : counts; ``bus_bytes`` is None for a bound
+    bits : per value, on the bus
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    signed: bool
+    reads: int
+    values: int
+    raw_bytes: int
+    bus_bytes: float | None
+    bits: float
+
+
+@dataclass(frozen=True)
+class Saving:
+    """A modelled energy without and with a codec, pJ."""
+
+    raw_pj: float
+    coded_pj: float
+
+    @property
+    def saved(self) -> float:
+        """Fraction of the energy without codec; 0 where that is 0."""
+        return 1 - self.coded_pj / self.raw_pj if self.raw_pj else 0.0
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Energy on one part.
+
+    Members
+    -------
+    part, kind, source, verified, label : of its data, see ``fmzip.energy``
+    figures : by what is counted in: "incremental", "device ...", "with codec ..."
+    break_even_pj : energy per bit of memory from which the codec pays, None where unknown
+    """
+
+    part: str
+    kind: str
+    source: str
+    verified: bool
+    label: str
+    figures: dict[str, Saving]
+    break_even_pj: float | None
+
+    @property
+    def incremental(self) -> Saving:
+        return self.figures["incremental"]
+
+
+@dataclass(frozen=True)
+class Coded:
+    """One codec, baseline or bound.
+
+    Members
+    -------
+    name, family : what it is called, and what is drawn as one curve with others
+    kind : one of ``KINDS``
+    bits, ratio, raw_bytes, bus_bytes : on the bus, everything counted
+    top1, top5, agreement : percent; kl : nats; None where unknown
+    drop, interval : of top-1, points; 95 %
+    cycles : of the gateware per value, None where there is none
+    published : what its authors say, as in the file
+    """
+
+    name: str
+    family: str
+    kind: str
+    lossless: bool
+    bound: bool
+    bits: float
+    ratio: float
+    raw_bytes: int
+    bus_bytes: float | None
+    top1: float | None
+    top5: float | None
+    drop: float | None
+    interval: tuple[float, float] | None
+    agreement: float | None
+    kl: float | None
+    cycles: float | None
+    config: dict[str, Any]
+    layers: tuple[Layer, ...]
+    memories: tuple[Memory, ...]
+    published: Any = None
+
+    @property
+    def lossy(self) -> bool:
+        return not self.lossless and not self.bound
+
+
+@dataclass(frozen=True)
+class Result:
+    """One network on one set of pictures."""
+
+    manifest: dict[str, Any]
+    baseline: dict[str, Any]
+    codecs: tuple[Coded, ...] = field(default=())
+
+    def value(self, *names: str) -> Any:
+        """The first value of one of these keys anywhere in the manifest; None if there is none."""
+        flat = dict(flatten(self.manifest))
+        for name in names:
+            for key, value in flat.items():
+                if key.rsplit(".", 1)[-1] == name and value is not None:
+                    return value
+        return None
+
+    @property
+    def network(self) -> str:
+        return str(self.value("network", "model", "model_name") or "network")
+
+    @property
+    def pictures(self) -> int | None:
+        found = self.baseline.get("pictures", self.value("evaluation_pictures", "pictures"))
+        return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+    def baseline_number(self, key: str) -> float | None:
+        return Fields(self.baseline, "baseline").maybe(key)
+
+
+def load(path: Path) -> Result:
+    """The result in a file.
+
+    Raises
+    ------
+    FmzipError : it is not JSON, or not what ``fmzip measure`` writes; its text names the file
+    OSError : it cannot be read
+    """
+    data = path.read_bytes()
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        raise FmzipError(f"{path}: is not JSON") from None
+    try:
+        return parse(found)
+    except FmzipError as error:
+        raise FmzipError(f"{path}: is not a result of fmzip measure: {error}") from None
+
+
+def parse(found: object) -> Result:
+    """The result in the JSON of ``fmzip measure``; FmzipError says what is missing or wrong."""
+    top = Fields(found, "the file" if not isinstance(found, Mapping) else "")
+    manifest, baseline = top.table("manifest"), top.table("baseline")
+    baseline.number("int8_top1")
+    codecs = tuple(_coded(name, fields) for name, fields in top.items("codecs"))
+    if not codecs:
+        raise FmzipError("codecs is empty")
+    return Result(manifest.raw(), baseline.raw(), codecs)
+
+
+def _coded(name: str, found: Fields) -> Coded:
+    kind = found.text("kind")
+    if kind not in KINDS:
+        raise FmzipError(f"codecs.{name}.kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    lossless, bound = found.flag("lossless"), found.flag("bound")
+    interval = found.numbers("top1_drop_interval") if "top1_drop_interval" in found else ()
+    if len(interval) not in (0, 2):
+        raise FmzipError(f"codecs.{name}.top1_drop_interval is not two numbers")
+    drop = found.maybe("top1_drop")
+    return Coded(
+        name=name,
+        family=family_of(name),
+        kind=kind,
+        lossless=lossless,
+        bound=bound,
+        bits=found.number("bits_per_value"),
+        ratio=found.number("ratio"),
+        raw_bytes=int(found.number("raw_bytes")),
+        bus_bytes=found.maybe("bus_bytes"),
+        top1=found.maybe("top1"),
+        top5=found.maybe("top5"),
+        # What gives back every integer cannot change an answer.
+        drop=0.0 if drop is None and (lossless or bound) else drop,
+        interval=(interval[0], interval[1]) if interval else None,
+        agreement=found.maybe("agreement"),
+        kl=found.maybe("kl"),
+        cycles=found.maybe("cycles_per_value"),
+        config=found.table("config").raw() if "config" in found else {},
+        layers=tuple(_layer(row) for row in found.rows("layers")),
+        memories=tuple(_memories(found)),
+        published=found.raw().get("published"),
+    )
+
+
+def _layer(row: Fields) -> Layer:
+    return Layer(
+        name=row.text("name"),
+        shape=tuple(int(side) for side in row.numbers("shape")),
+        signed=row.flag("signed"),
+        reads=int(row.number("reads")),
+        values=int(row.number("values")),
+        raw_bytes=int(row.number("raw_bytes")),
+        bus_bytes=row.maybe("bus_bytes"),
+        bits=row.number("bits_per_value"),
+    )
+
+
+def _memories(codec: Fields) -> Iterator[Memory]:
+    if "energy" not in codec:
+        return  # a bound moves no bytes
+    energy = codec.table("energy")
+    if "parts" in energy:
+        listed = isinstance(energy.get("parts"), list)
+        parts = energy.rows("parts") if listed else [row for _, row in energy.items("parts")]
+    else:
+        parts = [row for _, row in codec.items("energy")]
+    for row in parts:
+        figures = dict(_figures(row.raw(), ""))
+        if "incremental" not in figures:
+            row.table("incremental").number("raw_pj")  # says what is missing, and where
+            row.table("incremental").number("coded_pj")
+        yield Memory(
+            part=row.text("part"),
+            kind=row.text("kind"),
+            source=row.text("source"),
+            verified=row.flag("verified"),
+            label=row.text("label"),
+            figures=figures,
+            break_even_pj=row.maybe("break_even_pj_per_bit"),
+        )
+
+
+def _figures(found: Mapping[str, Any], path: str) -> Iterator[tuple[str, Saving]]:
+    """Every pair of energies in there, under the names that lead to it."""
+    if path and {"raw_pj", "coded_pj"} <= found.keys():
+        row = Fields(found, path)
+        if "raw_pj" in row and "coded_pj" in row:
+            yield path, Saving(row.number("raw_pj"), row.number("coded_pj"))
+    for key, value in found.items():
+        if isinstance(value, Mapping):
+            name = str(key).replace("_", " ")
+            yield from _figures(value, f"{path}, {name}" if path else name)
+
+
+def family_of(name: str) -> str:
+    """What a name says before its setting: "dctcm" of "dctcm@0.25" and "dctcm (step 2)"."""
+    return re.split(r"[@:=/\s(\[]", name, maxsplit=1)[0] or name
+
+
+def flatten(found: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested objects, by their path with dots; lists are leaves."""
+    for key, value in found.items():
+        name = f"{path}.{key}" if path else str(key)
+        if isinstance(value, Mapping):
+            yield from flatten(value, name)
+        else:
+            yield name, value
+
+
+def merge(results: Iterable[Result]) -> list[Result]:
+    """Results of the same network on the same pictures as one, so that they share a plot.
+
+    Codecs of one name with other configurations get it beside their name, and stay one family.
+    """
+    groups: list[list[Result]] = []
+    for result in results:
+        same = next((group for group in groups if _same(group[0], result)), None)
+        if same is None:
+            groups.append([result])
+        else:
+            same.append(result)
+    return [_merged(group) for group in groups]
+
+
+def _same(a: Result, b: Result) -> bool:
+    def key(result: Result) -> object:
+        hashes = {k: v for k, v in flatten(result.manifest) if "hash" in k or "sha" in k}
+        maps = [(layer.name, layer.shape) for layer in result.codecs[0].layers]
+        return result.network, result.baseline, hashes, maps
+
+    return key(a) == key(b)
+
+
+def _merged(group: list[Result]) -> Result:
+    if len(group) == 1:
+        return group[0]
+    codecs: dict[str, Coded] = {}
+    for result in group:
+        for coded in result.codecs:
+            name, number = coded.name, 2
+            known = codecs.get(name)
+            if known is not None and replace(known, config={}) == replace(coded, config={}):
+                continue  # the same baseline, in both
+            if known is not None:
+                other = dict(flatten(known.config))
+                new = [f"{k} {v}" for k, v in flatten(coded.config) if other.get(k) != v]
+                name = f"{name} ({', '.join(new)})" if new else name
+            while name in codecs:
+                name, number = f"{coded.name} ({number})", number + 1
+            codecs[name] = replace(coded, name=name)
+    return replace(group[0], codecs=tuple(codecs.values()))
