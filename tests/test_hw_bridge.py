@@ -5,9 +5,10 @@ from typing import Any
 from zlib import crc32
 
 import pytest
+from tests.bus_bench import Link
 from tests.memory_bench import simulate_with
 
-from fmzip.link import Receiver, Reply, cobs_encode, request
+from fmzip.link import Reply, cobs_encode, request
 from fmzip.protocol import MAX_WORDS, Op
 from fmzip_hw.bridge import Bridge
 
@@ -39,52 +40,14 @@ class Words:
                 wait = self._generator.choice([0, 1, 2, 5])
 
 
-class Link:
-    """Sends bytes and collects what comes back, with stalls on both sides."""
-
-    def __init__(self, dut: Bridge, eager: bool = True, seed: int = 1):
-        self.dut, self.got, self._receiver = dut, [], Receiver()
-        self._generator, self._share = random.Random(seed), 1.0 if eager else 0.5
-        self.raw = bytearray()
-
-    async def collect(self, ctx: Any) -> None:
-        while True:
-            willing = self._generator.random() < self._share
-            ctx.set(self.dut.o.ready, willing)
-            _, _, valid, byte = await ctx.tick().sample(self.dut.o.valid, self.dut.o.payload)
-            if valid and willing:
-                self.raw.append(byte)
-                self.got += self._receiver.feed(bytes((byte,)))
-
-    async def send(self, ctx: Any, data: bytes) -> None:
-        for byte in data:
-            while self._generator.random() >= self._share:
-                await ctx.tick()
-            ctx.set(self.dut.i.payload, byte)
-            ctx.set(self.dut.i.valid, 1)
-            await ctx.tick().until(self.dut.i.ready)
-            ctx.set(self.dut.i.valid, 0)
-
-    async def ask(self, ctx: Any, packet: bytes, cycles: int = 20_000) -> Reply:
-        """Send a request and wait for exactly one reply."""
-        before = len(self.got)
-        await self.send(ctx, packet)
-        for _ in range(cycles):
-            if len(self.got) > before:
-                assert len(self.got) == before + 1
-                return self.got[-1]
-            await ctx.tick()
-        raise AssertionError("no reply")
-
-
 def run(bench: Any, **options: Any) -> None:
     dut = Bridge()
-    words, link = Words(dut.bus), Link(dut, **options)
+    words, link = Words(dut.bus), Link(dut.i, dut.o, **options)
 
     async def all_of_it(ctx: Any) -> None:
         await bench(ctx, words, link)
         await ctx.tick().repeat(400)
-        assert link._receiver.dropped == 0
+        assert link.receiver.dropped == 0
 
     simulate_with(dut, all_of_it, words.serve, link.collect)
 
