@@ -1,0 +1,115 @@
+"""The command that says what codecs save on a network, and what they cost."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from fmzip.cli.app import app
+from fmzip.cli.checks import check_writable, say_what_is_slow
+from fmzip.errors import FmzipError
+from fmzip.files import write_atomic
+
+
+@app.command()
+def measure(
+    model: Annotated[
+        str | None,
+        typer.Option(help="name of a network, FILE.py:CALLABLE or FILE.onnx; else the stand-in"),
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help=".safetensors or .pth")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="folder with labels.csv, one folder per class, or .npz")
+    ] = None,
+    codec: Annotated[
+        str, typer.Option(metavar="NAME,NAME...", help="codecs and baselines")
+    ] = "dctcm,zvc,rle,ebpc,zstd,entropy",
+    limit: Annotated[int | None, typer.Option(min=1, help="pictures to evaluate")] = None,
+    calibration: Annotated[
+        int | None,
+        typer.Option(min=1, help="pictures that scales, steps and masks are made on; 64, or fewer"),
+    ] = None,
+    scales: Annotated[
+        Literal["max", "percentile", "mse"], typer.Option(help="range of the integers")
+    ] = "max",
+    step: Annotated[
+        float, typer.Option(help="quantisation step in standard deviations of a layer")
+    ] = 0.25,
+    steps: Annotated[
+        str | None, typer.Option(metavar="X,X...", help="several steps, a curve of each codec")
+    ] = None,
+    masks: Annotated[
+        Literal["calibrated", "all"], typer.Option(help="which coefficients codecs keep")
+    ] = "calibrated",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="write the results there")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write a page of the results")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes; one per core if not given")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="pictures that run at once")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="of the confidence intervals")] = 1,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="keep work there, and go on with it")
+    ] = None,
+    size: Annotated[int | None, typer.Option(min=1, help="side of a picture in pixels")] = None,
+    mean: Annotated[
+        str | None, typer.Option(metavar="X,X,X", help="of each channel, for pixels in 0..1")
+    ] = None,
+    std: Annotated[str | None, typer.Option(metavar="X,X,X", help="of each channel")] = None,
+) -> None:
+    """Measure bits, accuracy and DRAM energy of codecs on a network."""
+    several = _numbers(steps, "--steps") or (step,)
+    normalisation = _numbers(mean, "--mean"), _numbers(std, "--std")
+    check_writable(json_file)
+    check_writable(html)
+    say_what_is_slow()
+    from rich.console import Console
+
+    from fmzip.experiments.measure import MeasureConfig, Measurement
+    from fmzip.experiments.measure_table import measure_lines, measure_table, picture_bar
+
+    config = MeasureConfig(
+        model, weights, images, tuple(name.strip() for name in codec.split(",")), limit,
+        calibration, scales, several, masks, batch, workers, device, seed, resume, size,
+        *normalisation,
+    )  # fmt: skip
+    measurement = Measurement(config)
+    try:
+        with picture_bar() as report:
+            result = measurement.run(report)
+    except KeyboardInterrupt:
+        raise FmzipError(
+            "interrupted; finished pictures are kept, and the same command goes on behind them"
+        ) from None
+    if json_file is not None:
+        write_atomic(json_file, (json.dumps(result, indent=2) + "\n").encode())
+    if html is not None:
+        from fmzip.report import MapPair, write_html
+
+        pair = measurement.before_and_after()
+        maps = [MapPair(pair.layer, pair.entry, pair.before, pair.after)] if pair else []
+        write_html(result, html, maps=maps)
+    measurement.discard()
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)
+    console.print(measure_table(result))
+    for line in measure_lines(result):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not numbers such as 0.1,0.25,0.5", param_hint=option
+        ) from None

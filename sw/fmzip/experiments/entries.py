@@ -1,0 +1,97 @@
+"""What ``fmzip measure`` compares: codecs at one or several steps, and baselines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fmzip.baselines import BASELINES
+from fmzip.codecs import CODECS, codec_of
+
+KINDS = ("codec", "lossless", "bound", "requantise")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the results.
+
+    Members
+    -------
+    name : of the line: the codec's, with its step behind ``@`` where there are several
+    method : key of ``CODECS`` or of ``BASELINES``
+    kind : one of ``KINDS``
+    step_std : quantisation step in standard deviations of the layer; None for baselines
+    """
+
+    name: str
+    method: str
+    kind: str
+    step_std: float | None = None
+
+    @property
+    def lossless(self) -> bool:
+        return self.kind == "lossless"
+
+    @property
+    def bound(self) -> bool:
+        return self.kind == "bound"
+
+    @property
+    def lossy(self) -> bool:
+        """The network answers with other integers, so it has to run with this in the loop."""
+        return self.kind in ("codec", "requantise")
+
+    @property
+    def source(self) -> str:
+        """Where it comes from."""
+        known = CODECS.get(self.method) or BASELINES[self.method]
+        return known.source
+
+
+def known_names() -> tuple[str, ...]:
+    """Names that ``entries`` takes."""
+    return (*CODECS, *BASELINES)
+
+
+def entries(names: Sequence[str], steps: Sequence[float]) -> tuple[Entry, ...]:
+    """The lines of a run.
+
+    Parameters
+    ----------
+    names : of codecs and baselines, each once
+    steps : in standard deviations; with more than one, each codec has a line for every step
+
+    Raises
+    ------
+    ValueError : an unknown or repeated name or step, or none
+    """
+    if not names:
+        raise ValueError(f"codec must be one or more of {', '.join(known_names())}")
+    for what, given in (("codec", names), ("step", steps)):
+        for item in given:
+            if list(given).count(item) > 1:
+                raise ValueError(f"{what} {item} is given more than once")
+    if not steps:
+        raise ValueError("give at least one step")
+    for step in steps:
+        if not 0 < step < float("inf"):
+            raise ValueError(f"step must be above 0 standard deviations, not {step:g}")
+    found = []
+    for name in names:
+        if name in CODECS:
+            codec = codec_of(name)
+            several = len(steps) > 1
+            found += [
+                Entry(f"{name}@{step:g}" if several else name, codec.name, "codec", step)
+                for step in steps
+            ]
+        elif name in BASELINES:
+            found.append(Entry(name, name, _kind(name)))
+        else:
+            raise ValueError(f"codec must be one of {', '.join(known_names())}, not {name!r}")
+    return tuple(found)
+
+
+def _kind(name: str) -> str:
+    baseline = BASELINES[name]
+    if baseline.bound:
+        return "bound"
+    return "lossless" if baseline.lossless else "requantise"

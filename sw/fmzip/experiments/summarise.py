@@ -1,0 +1,181 @@
+"""From the results of all batches to the figures of a run, as JSON values.
+
+Accuracies in percent, drops in points, divergences in nats; sums over all evaluated pictures.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from fmzip import energy
+from fmzip.codecs import BURST_BYTES, CODECS
+from fmzip.experiments import metrics, traffic
+from fmzip.experiments.entries import Entry
+from fmzip.experiments.evaluate import FLOAT, INT8, Arrays, Task, logits_key, size_key
+from fmzip.format import BLOCK, STEP_PER_LSB, FrameConfig
+from fmzip_models.graph import Map
+from fmzip_models.zoo import Network
+
+# Cycles between tiles in which encoder and decoder take no beat (``fmzip_hw``: ``tile_gap``).
+TILE_GAP = 2
+
+
+def summarise(
+    task: Task, network: Network, labels: np.ndarray, found: Arrays, seed: int
+) -> dict[str, Any]:
+    """Baseline and codecs of a run.
+
+    Parameters
+    ----------
+    labels : int64 [n], of the evaluated pictures
+    found : see ``Evaluator``, of all pictures
+    seed : of the bootstrap
+    """
+    reference = found[INT8]
+    base = metrics.correct(reference, labels)
+    codecs = {}
+    for entry in task.entries:
+        logits = found[logits_key(entry)] if entry.lossy else reference
+        codecs[entry.name] = {
+            "kind": entry.kind,
+            "lossless": entry.lossless,
+            "bound": entry.bound,
+            "source": entry.source,
+            **_sizes(task, network, entry, found[size_key(entry)]),
+            **_accuracy(logits, labels),
+            **_change(reference, logits, base, labels, seed),
+        }
+    return {
+        "baseline": {
+            "pictures": len(labels),
+            "maps": len(network.graph.maps),
+            "values": sum(m.values for m in network.graph.maps),
+            **{f"float_{name}": v for name, v in _accuracy(found[FLOAT], labels).items()},
+            **{f"int8_{name}": v for name, v in _accuracy(reference, labels).items()},
+            "int8_agreement": metrics.agreement(found[FLOAT], reference),
+            "int8_kl": metrics.kl_nats(found[FLOAT], reference),
+        },
+        "codecs": codecs,
+    }
+
+
+def _accuracy(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    return {"top1": metrics.topk(logits, labels), "top5": metrics.topk(logits, labels, 5)}
+
+
+def _change(
+    reference: np.ndarray, logits: np.ndarray, base: np.ndarray, labels: np.ndarray, seed: int
+) -> dict[str, Any]:
+    """How the answers differ from those of the int8 network."""
+    correct = metrics.correct(logits, labels)
+    interval = metrics.drop_interval(base, correct, seed)
+    return {
+        "top1_drop": 100 * float(base.mean() - correct.mean()),
+        "top1_drop_interval": [interval.low, interval.high],
+        "agreement": metrics.agreement(reference, logits),
+        "kl": metrics.kl_nats(reference, logits),
+    }
+
+
+def _sizes(task: Task, network: Network, entry: Entry, sizes: np.ndarray) -> dict[str, Any]:
+    """Bits, bytes, layers and energy of an entry.
+
+    Parameters
+    ----------
+    sizes : [pictures, maps], bytes; bits of a bound
+    """
+    maps, pictures = network.graph.maps, len(sizes)
+    frames = task.configs.get(entry.name, {})
+    layers = []
+    for m, column in zip(maps, sizes.T, strict=True):
+        raw = pictures * m.values
+        # A bound moves nothing: its bits are neither rounded nor bytes on a bus.
+        bits = float(column.sum()) if entry.bound else 8 * int(column.sum())
+        layers.append({
+            "name": m.name,
+            "shape": list(m.shape),
+            "signed": m.signed,
+            "reads": m.reads,
+            "values": raw,
+            "raw_bytes": raw,
+            "bus_bytes": None if entry.bound else int(column.sum()),
+            "bits_per_value": bits / raw,
+            **(_frame(frames[m.name]) if frames else {}),
+        })  # fmt: skip
+    values = pictures * sum(m.values for m in maps)
+    bits = float(sizes.sum()) if entry.bound else 8 * int(sizes.sum())
+    return {
+        "bits_per_value": bits / values,
+        "ratio": 8 * values / bits,
+        "raw_bytes": values,
+        "bus_bytes": None if entry.bound else int(sizes.sum()),
+        "cycles_per_value": _cycles_per_value(frames) if frames else None,
+        "config": _config(task, entry),
+        "layers": layers,
+        **_traffic(entry, maps, frames, sizes),
+    }
+
+
+def _frame(config: FrameConfig) -> dict[str, Any]:
+    """What is set for one layer."""
+    return {
+        "step_lsb": config.step / STEP_PER_LSB,
+        "keep": f"{config.keep:#04x}",
+        "tile": [config.tile_rows, config.tile_cols],
+    }
+
+
+def _config(task: Task, entry: Entry) -> dict[str, Any]:
+    if entry.kind == "codec":
+        codec = CODECS[entry.method]
+        return {
+            "codec": codec.name,
+            "step_std": entry.step_std,
+            "transform": codec.transform.name.lower(),
+            "coder": codec.coder.name.lower(),
+            "zero_bitmap": codec.zero_bitmap,
+            "burst_bytes": BURST_BYTES,
+        }
+    if entry.bound:
+        return {}
+    config: dict[str, Any] = {"burst_bytes": BURST_BYTES}
+    if entry.kind == "requantise" and task.bits4_steps:
+        config["steps_lsb"] = dict(task.bits4_steps)
+    return config
+
+
+def _cycles_per_value(frames: "dict[str, FrameConfig] | Any") -> float:
+    """Cycles of encoder or decoder at 8 lanes while nothing is waited for: beats and tile gaps."""
+    cycles = sum(
+        f.height * f.width * f.blocks_per_pixel + TILE_GAP * (f.tiles - 1) for f in frames.values()
+    )
+    return cycles * (BLOCK // 8) / sum(f.values for f in frames.values())
+
+
+def _traffic(
+    entry: Entry, maps: tuple[Map, ...], frames: "dict[str, FrameConfig] | Any", sizes: np.ndarray
+) -> dict[str, Any]:
+    """Traffic and energy of one write and all reads of every map; nothing for a bound."""
+    if entry.bound:
+        return {"traffic": None, "energy": None}
+    reads = [m.reads for m in maps]
+    heads = [frames[m.name].head_bytes for m in maps] if frames else None
+    coded = traffic.plan(sizes, reads, heads)
+    raw = traffic.raw_plan([m.values for m in maps], reads, len(sizes))
+    # A frame is one picture: what an average one moves.
+    planned = {
+        name: round(count / len(sizes))
+        for name, count in (
+            ("write_bytes", coded.write_bytes),
+            ("read_bytes", coded.read_bytes),
+            ("row_switches", coded.row_switches),
+            ("raw_write_bytes", raw.write_bytes),
+            ("raw_read_bytes", raw.read_bytes),
+            ("raw_row_switches", raw.row_switches),
+        )
+    }
+    codec = entry.method if entry.kind == "codec" else None
+    return {
+        "traffic": {"label": "modelled", "per": "picture, on average", **planned},
+        "energy": energy.report(energy.Traffic(**planned), codec=codec),
+    }
