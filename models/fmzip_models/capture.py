@@ -125,7 +125,8 @@ def calibrate(
         run(count)
         for m in maps:
             ranges[m.name] = quantise.clip_range(counts[m.name], *ranges[m.name], method, m.signed)
-    scales = {m.name: quantise.from_range(*ranges[m.name], m.signed) for m in maps}
+    # Where the network quantises a map itself, its integers are the ones that are stored.
+    scales = {m.name: m.scale or quantise.from_range(*ranges[m.name], m.signed) for m in maps}
     codes = {m.name: np.zeros(256, np.int64) for m in maps}  # how often each integer occurs
 
     def count_codes(m: Map, values: torch.Tensor) -> None:

@@ -26,6 +26,7 @@ class Group:
     -------
     tap : the node that makes the final values
     end : the node that others read; operations that change nothing may follow the tap
+    operations : names of what is fused, see ``ops.operation``
     linear : a sum can continue in the accumulator that made it
     alone : it is not the picture, and not part of another group
     positive : its final values are never negative
@@ -34,6 +35,7 @@ class Group:
 
     tap: Node
     end: Node
+    operations: list[str] = field(default_factory=list)
     linear: bool = False
     alone: bool = True
     positive: bool = False
@@ -78,10 +80,15 @@ class _Fusion:
             return
         tensors = [n for n in node.all_input_nodes if self._is_tensor(n)]
         maps = [n for n in tensors if any(self._has_pixels(g) for g in self._sources[n])]
-        if kind in (Kind.SUM, Kind.COMBINE) and len(maps) < 2:
-            kind = Kind.NORM  # with a number, or with a vector such as a gate per channel
-        if kind == Kind.POOL and not is_map(self._shapes[node]):
-            kind = Kind.OTHER  # global
+        if kind in (Kind.SUM, Kind.COMBINE):
+            gated = self._gated(node, maps)
+            if gated:
+                self._extend(gated, node, Kind.ACTIVATION)
+                return
+            if len(maps) < 2:
+                kind = Kind.NORM  # with a number, or with a vector such as a gate per channel
+        if kind == Kind.POOL:
+            kind = self._kind_of_pool(node)
         if kind in _PER_VALUE or kind == Kind.POOL:
             before = self._sole(maps[0], node) if maps else None
             if before:
@@ -104,6 +111,7 @@ class _Fusion:
         group = Group(
             node,
             node,
+            [ops.operation(node, self._modules)],
             linear=kind == Kind.CONV,
             alone=kind != Kind.PICTURE,
             positive=self._positive[node],
@@ -115,6 +123,7 @@ class _Fusion:
         group.end = node
         if kind != Kind.IDENTITY:
             group.tap = node
+            group.operations.append(ops.operation(node, self._modules))
             group.linear &= kind == Kind.NORM
             group.positive = self._positive[node]
         self._sources[node] = [group]
@@ -127,6 +136,50 @@ class _Fusion:
                 users = [u for u in operand.users if u.op == "output" or self._is_tensor(u)]
                 return group if users == [reader] else None
         return None
+
+    def _gated(self, node: Node, maps: list[Node]) -> Group | None:
+        """The group whose values gate themselves, as in ``x * sigmoid(x)``: an activation.
+
+        None where the operands of ``node`` are something else, or have other readers.
+        """
+        between: set[Node] = set()  # the end of the group, and what is computed from it
+        ends: set[Node] = set()
+        behind = list(maps)
+        while behind:
+            operand = behind.pop()
+            if operand in between:
+                continue
+            between.add(operand)
+            group = next((g for g in self._sources[operand] if g.end is operand), None)
+            if group is not None:
+                ends.add(operand)
+                continue
+            operands = [n for n in operand.all_input_nodes if self._is_tensor(n)]
+            with_map = [n for n in operands if any(map(self._has_pixels, self._sources[n]))]
+            known = ops.kind(operand, self._modules)
+            if known not in (*_PER_VALUE, Kind.SUM, Kind.COMBINE) or not with_map:
+                return None
+            behind += with_map
+        if len(ends) != 1 or len(between) < 2:
+            return None
+        if any(
+            u not in between and u is not node
+            for n in between
+            for u in n.users
+            if u.op == "output" or self._is_tensor(u)
+        ):
+            return None
+        group = next(g for g in self._sources[next(iter(ends))])
+        return group if group.alone and not group.readers else None
+
+    def _kind_of_pool(self, node: Node) -> Kind:
+        if not is_map(self._shapes[node]):
+            return Kind.OTHER  # global
+        operand = node.all_input_nodes[0]
+        adaptive = ops.operation(node, self._modules).startswith("adaptive")
+        # As in VGG, where it serves other sizes of pictures.
+        nothing = adaptive and self._shapes[operand] == self._shapes[node]
+        return Kind.IDENTITY if nothing else Kind.POOL
 
     def _is_tensor(self, node: Node) -> bool:
         return self._shapes[node] is not None

@@ -9,7 +9,8 @@ wait for another layer:
   an activation and is read by a sum only continues in the sum's accumulator and is not stored;
 - a concatenation is stored once, as a whole: its operands are written to their places in it. An
   operand that has other readers is a map of its own as well;
-- an activation or norm that is not the only reader of its input is computed when that is read;
+- an activation or norm that is not the only reader of its input is computed when that is read.
+  What gates a value by itself, such as ``x * sigmoid(x)``, is an activation;
 - slices, paddings and reshapes are ways to read a map, not maps;
 - a pooling that leaves one pixel is global: neither its result nor any other vector is a map, but
   its input is.
@@ -18,9 +19,9 @@ A map is read once by each operation that takes it, also by one that takes a par
 whoever takes it as the output of the network. The picture itself is no map.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,44 +29,17 @@ from torch import fx, nn
 from torch.fx import Node
 
 from fmzip.errors import FmzipError
+from fmzip_models import ops
 from fmzip_models.fusion import Shape, stored_groups
+from fmzip_models.maps import AtMap, Graph, Map, blank, first_line, size_text
+
+__all__ = ["AtMap", "Graph", "Map", "TracedGraph", "trace"]
 
 
-@dataclass(frozen=True)
-class Map:
-    """A feature map that is stored.
+class TracedGraph(Graph):
+    """A network as a trace by torch.fx."""
 
-    Members
-    -------
-    name : the module that makes its final values, or the trace's name of a function that does. The
-        second use of a module has ``_1`` behind its name, and so on
-    shape : channels, height, width
-    reads : how often it is fetched
-    signed : it can hold negative values
-    """
-
-    name: str
-    shape: tuple[int, int, int]
-    reads: int
-    signed: bool
-
-    @property
-    def values(self) -> int:
-        """Number of values of one picture."""
-        channels, height, width = self.shape
-        return channels * height * width
-
-
-AtMap = Callable[[Map, torch.Tensor], torch.Tensor | None]
-
-
-class Graph:
-    """A network as the maps that it stores, and a way to run it that shows them.
-
-    Members
-    -------
-    maps : in the order in which they are stored
-    """
+    method = "torch.fx"
 
     def __init__(self, traced: fx.GraphModule, taps: dict[Node, Map]) -> None:
         self._traced = traced
@@ -74,15 +48,7 @@ class Graph:
 
     @torch.no_grad()
     def run(self, pictures: torch.Tensor, at_map: AtMap | None = None) -> torch.Tensor:
-        """Run the network without gradients: float32 [n, channels, H, W] to logits [n, classes].
-
-        Parameters
-        ----------
-        pictures : see ``Network.normalise``
-        at_map : called when a map is stored, with its values, float32 [n, C, H, W]. Returns what
-            the map's readers get instead, or None for the values as they are. A network may
-            overwrite them later on: copy what is to be kept
-        """
+        """As ``Graph.run``."""
 
         def after(node: Node, value: Any) -> Any:
             if at_map is None or node not in self._taps:
@@ -95,7 +61,7 @@ class Graph:
 
 
 @torch.no_grad()
-def trace(module: nn.Module, shape: tuple[int, int, int]) -> Graph:
+def trace(module: nn.Module, shape: tuple[int, int, int]) -> TracedGraph:
     """Find the stored maps of a network, and put it into evaluation mode.
 
     Parameters
@@ -110,9 +76,10 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> Graph:
     module.eval()  # before the trace: what depends on the mode becomes a constant in it
     name = type(module).__name__
     try:
-        traced = fx.symbolic_trace(module)
+        # One that is a trace already, such as an imported one, need not be traceable again.
+        traced = module if isinstance(module, fx.GraphModule) else fx.symbolic_trace(module)
     except Exception as error:  # whatever the network's own code does with a stand-in for a tensor
-        raise FmzipError(f"{name}: torch.fx cannot trace it: {_first_line(error)}") from None
+        raise FmzipError(f"{name}: torch.fx cannot trace it: {first_line(error)}") from None
     shapes: dict[Node, Shape] = {}
 
     def after(node: Node, value: Any) -> Any:
@@ -120,20 +87,24 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> Graph:
         return value
 
     try:
-        _Interpreter(traced, after).run(torch.zeros(1, *shape))
+        _Interpreter(traced, after).run(blank(module, shape))
     except Exception as error:
-        size = "x".join(map(str, shape))
         raise FmzipError(
-            f"{name}: does not run on a {size} picture: {_first_line(error)}"
+            f"{name}: does not run on a {size_text(shape)} picture: {first_line(error)}"
         ) from None
     taps: dict[Node, Map] = {}
     names = _names(traced)
     for group in stored_groups(traced, shapes):
         _, channels, height, width = shapes[group.tap] or ()
         taps[group.tap] = Map(
-            names[group.tap], (channels, height, width), len(group.readers), not group.positive
+            names[group.tap],
+            (channels, height, width),
+            len(group.readers),
+            not group.positive,
+            " + ".join(group.operations),
+            ops.own_scale(group.tap),
         )
-    return Graph(traced, {node: taps[node] for node in traced.graph.nodes if node in taps})
+    return TracedGraph(traced, {node: taps[node] for node in traced.graph.nodes if node in taps})
 
 
 class _Interpreter(fx.Interpreter):
@@ -148,11 +119,6 @@ class _Interpreter(fx.Interpreter):
         return self._after(n, super().run_node(n))
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
-
-
 def _shape(value: Any) -> Shape:
     if isinstance(value, torch.Tensor):
         return tuple(value.shape)
@@ -164,7 +130,15 @@ def _names(traced: fx.GraphModule) -> dict[Node, str]:
     uses: Counter[str] = Counter()
     names = {}
     for node in traced.graph.nodes:
-        name = str(node.target) if node.op == "call_module" else node.name
+        name = str(node.target) if node.op == "call_module" else _name(node)
         names[node] = f"{name}_{uses[name]}" if uses[name] else name
         uses[name] += 1
     return names
+
+
+def _name(node: Node) -> str:
+    """Name of a function: of the module that calls it, and of what it does."""
+    stack = node.meta.get("nn_module_stack")
+    scope = next(reversed(stack.values()))[0] if stack else ""
+    # The trace numbers equal names throughout the network; here it is done in each module.
+    return f"{scope}.{re.sub(r'_[0-9]+$', '', node.name)}" if scope else node.name

@@ -12,6 +12,9 @@ from enum import Enum
 from torch import nn
 from torch.fx import Node
 
+from fmzip.format import Dtype
+from fmzip_models.quantise import Scale
+
 Modules = Mapping[str, nn.Module]
 
 
@@ -41,7 +44,7 @@ _TABLES: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     (Kind.NORM, ("batchnorm", "batchnorm1d", "batchnorm2d", "neg")),
     (Kind.ACTIVATION, (*_POSITIVE, *_CLAMPS, "leakyrelu", "prelu", "rrelu", "elu", "selu", "celu",
                        "gelu", "silu", "mish", "tanh", "hardswish", "logsigmoid", "softsign",
-                       "threshold")),
+                       "threshold", "fakequantize", "erf", "exp", "sqrt", "pow")),
     (Kind.IDENTITY, ("dropout", "dropout1d", "dropout2d", "dropout3d", "alphadropout",
                      "featurealphadropout", "identity", "contiguous", "clone", "detach", "float",
                      "to")),
@@ -65,14 +68,54 @@ _FILLS = ("pad", "constantpad2d")
 def operation(node: Node, modules: Modules) -> str:
     """Name of what a node does, see above; the kind of node for inputs, constants and output."""
     if node.op == "call_module":
-        name = type(modules[str(node.target)]).__name__
-    elif node.op == "call_function":
-        name = getattr(node.target, "__name__", str(node.target))
-    elif node.op == "call_method":
-        name = str(node.target)
-    else:
-        return node.op
-    return name.lower().replace("_", "")
+        return operation_of(modules[str(node.target)])
+    if node.op == "call_function":
+        return _plain(getattr(node.target, "__name__", str(node.target)))
+    return _plain(str(node.target)) if node.op == "call_method" else node.op
+
+
+def operation_of(module: nn.Module) -> str:
+    """Name of what a module does."""
+    return _plain(type(module).__name__)
+
+
+def kind_of(module: nn.Module) -> Kind:
+    """Kind of a module's operation."""
+    return _KINDS.get(operation_of(module), Kind.OTHER)
+
+
+def module_never_negative(module: nn.Module) -> bool:
+    """True where a module makes no negative value, whatever it takes; False if not known."""
+    name = operation_of(module)
+    if name in _CLAMPS:
+        return _at_least_zero(getattr(module, "min_val", getattr(module, "min", None)))
+    return name in _POSITIVE
+
+
+def own_scale(node: Node) -> Scale | None:
+    """The scale of a node that quantises to 8 bits, one scale for the whole map; else None."""
+    if node.op != "call_function" or getattr(node.target, "__name__", "") != "fake_quantize":
+        return None
+    scale, zero, low, high = node.args[1:5]
+    if not (isinstance(zero, int) and isinstance(low, int) and isinstance(high, int)):
+        return None
+    if not isinstance(scale, float) or high - low != 255:
+        return None
+    return scale_of_codes(scale, zero - low)
+
+
+def scale_of_codes(scale: float, zero_point: int) -> Scale:
+    """The scale of a map whose lowest integer is ``zero_point`` below the one that means zero.
+
+    As everywhere, a map that is never negative is uint8, and any other is int8.
+
+    Parameters
+    ----------
+    zero_point : 0 to 255
+    """
+    if zero_point == 0:
+        return Scale(scale, 0, Dtype.UINT8)
+    return Scale(scale, zero_point - 128, Dtype.INT8)
 
 
 def kind(node: Node, modules: Modules) -> Kind:
@@ -93,6 +136,9 @@ def never_negative(node: Node, modules: Modules, positive: Mapping[Node, bool]) 
     if name in _CLAMPS:
         default = -1.0 if name == "hardtanh" else None
         return _at_least_zero(_setting(node, modules, ("min_val", "min"), 1, default))
+    if name == "fakequantize":  # of (values, scale, zero point, lowest, highest, axis)
+        zero, low = node.args[2:4]
+        return bool(low == zero)
     if name in ("sub", "isub") or what not in _KEEPS_SIGN or not node.all_input_nodes:
         return False
     if name in _FILLS and not _at_least_zero(_setting(node, modules, ("value",), 3, 0.0)):
@@ -116,6 +162,10 @@ def _setting(
             return node.kwargs[name]
     value = node.args[position] if len(node.args) > position else None
     return default if value is None else value
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "")
 
 
 def _at_least_zero(value: object) -> bool:
