@@ -1,6 +1,7 @@
-"""Weights from a user's file into one of the known networks.
+"""Weights from a user's file into a network.
 
-The file decides width, number of classes and channels of a picture; everything else must fit.
+For one of the known networks, the file decides width, number of classes and channels of a picture;
+everything else must fit.
 """
 
 from collections.abc import Iterable, Mapping
@@ -8,13 +9,15 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from fmzip.errors import FmzipError
 from fmzip_models import zoo
-from fmzip_models.zoo import IMAGENET_MEAN, IMAGENET_SIZE, IMAGENET_STD, Network
+from fmzip_models.zoo import IMAGENET_MEAN, IMAGENET_STD, Network
 
 _PREFIX = "module."  # left behind by torch.nn.DataParallel
 _COUNTER = "num_batches_tracked"  # of batch norm; only training reads it, and many files lack it
+_WRAPPERS = ("state_dict", "model")  # what training scripts call the weights in a checkpoint
 _SHOWN = 3  # names of each kind that an error shows
 
 
@@ -24,16 +27,18 @@ def load(
     *,
     mean: tuple[float, ...] = IMAGENET_MEAN,
     std: tuple[float, ...] = IMAGENET_STD,
-    size: int = IMAGENET_SIZE,
+    size: int | None = None,
 ) -> Network:
     """A known network with the weights of a file, in evaluation mode.
 
     Parameters
     ----------
-    path : ``.pth`` or ``.pt`` (a state dict, or a dict that holds one as ``state_dict``) or
+    path : ``.pth`` or ``.pt`` (a state dict, or a dict that holds one as ``state_dict`` or
+        ``model``) or
         ``.safetensors``; any float type, converted to float32
     name : one of ``zoo.names()``
-    mean, std, size : see ``Network``
+    mean, std : see ``Network``
+    size : see ``Network``; None for the usual one
 
     Raises
     ------
@@ -41,28 +46,47 @@ def load(
     FmzipError : the file is missing, unreadable, or holds weights of another network
     """
     zoo.check_name(name)
+    known = zoo.ARCHITECTURES[name]
     found = read(path)
-    conv, linear = found.get("conv1.weight"), found.get("fc.weight")
-    # Where a tensor is missing or of another rank, torchvision's size stands in for it, and the
-    # comparison below says what is wrong.
-    width, channels = (64, len(mean)) if conv is None or conv.ndim != 4 else conv.shape[:2]
-    classes = 1000 if linear is None or linear.ndim != 2 else linear.shape[0]
+    stem, head = found.get(known.stem), found.get(known.head)
+    # Where a tensor is missing or of another rank, the usual size stands in for it, and the
+    # comparison in ``fill`` says what is wrong.
+    width, channels = (None, len(mean)) if stem is None or stem.ndim != 4 else stem.shape[:2]
+    classes = None if head is None or head.ndim not in (2, 4) else head.shape[0]
     if channels != len(mean):
         raise FmzipError(
-            f"{path}: conv1.weight takes pictures of {channels} channels, expected {len(mean)}"
+            f"{path}: {known.stem} takes pictures of {channels} channels, expected {len(mean)}"
         )
     network = zoo.build(
         name, width=width, classes=classes, channels=channels, mean=mean, std=std, size=size
     )
-    expected = network.module.state_dict()
+    fill(network.module, found, path, name)
+    return network
+
+
+def fill(module: nn.Module, found: dict[str, torch.Tensor], path: Path, name: str) -> None:
+    """Put the tensors of a weights file into a network.
+
+    Parameters
+    ----------
+    found : see ``read``
+    path, name : of the file and the network, for messages
+
+    Raises
+    ------
+    FmzipError : names, shapes or types are not those of the network
+    """
+    expected = module.state_dict()
     for key, value in expected.items():
         if key.endswith(_COUNTER):
             found.setdefault(key, value)
     problems = _differences(expected, found)
     if problems:
         raise FmzipError(f"{path}: not weights of {name}: {'; '.join(problems)}")
-    network.module.load_state_dict(found)
-    return network
+    for key, value in expected.items():
+        if value.is_floating_point() and not found[key].is_floating_point():
+            raise FmzipError(f"{path}: {key} is {found[key].dtype}, expected a float type")
+    module.load_state_dict(found)
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
@@ -89,8 +113,9 @@ def read(path: Path) -> dict[str, torch.Tensor]:
         raise FmzipError(
             f"{path}: not readable as weights: damaged, or holds more than plain tensors"
         ) from None
-    if isinstance(tensors, Mapping) and isinstance(tensors.get("state_dict"), Mapping):
-        tensors = tensors["state_dict"]
+    for key in _WRAPPERS:
+        if isinstance(tensors, Mapping) and isinstance(tensors.get(key), Mapping):
+            tensors = tensors[key]
     if not isinstance(tensors, Mapping) or not tensors:
         raise FmzipError(f"{path}: holds no state dict (names with tensors)")
     result = {}
@@ -101,8 +126,6 @@ def read(path: Path) -> dict[str, torch.Tensor]:
             value = value.float()
             if not torch.isfinite(value).all():
                 raise FmzipError(f"{path}: {key} has values that are not finite")
-        elif not key.endswith(_COUNTER):
-            raise FmzipError(f"{path}: {key} is {value.dtype}, expected a float type")
         result[key.removeprefix(_PREFIX)] = value
     return result
 

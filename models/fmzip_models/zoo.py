@@ -1,132 +1,86 @@
-"""The networks that fmzip knows: residual networks with torchvision's parameter names.
+"""The networks that fmzip knows, with torchvision's parameter names, and what a network is."""
 
-Source: He et al., "Deep Residual Learning for Image Recognition", arXiv 1512.03385, table 1; the
-stride of a bottleneck sits on its 3x3 convolution, as in torchvision. Every ReLU is a module of its
-own, so that a hook on it, or its node in a trace, stands for exactly one tensor.
-"""
-
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
 from torch import nn
 
-from fmzip_models.graph import Graph, trace
+from fmzip.errors import FmzipError
+from fmzip_models.hooks import find
+from fmzip_models.maps import Graph
+from fmzip_models.nets.cifar import CifarResNet
+from fmzip_models.nets.mobilenet import MobileNetV2
+from fmzip_models.nets.resnet import BasicBlock, Block, Bottleneck, ResNet
+from fmzip_models.nets.squeezenet import SqueezeNet
+from fmzip_models.nets.vgg import Vgg16
 
-# Mean and deviation of ImageNet's pixels in 0..1, as torchvision's weights expect them.
+# Mean and deviation of ImageNet's pixels in 0..1, as torchvision's weights expect them. The usual
+# weights of CIFAR networks expect the same.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 IMAGENET_SIZE = 224
+CIFAR_SIZE = 32
+
+Builder = Callable[[int, int, int], nn.Module]
 
 
-def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
-
-
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a skip: [n, inputs, H, W] to [n, width, H / stride, W / stride]."""
-
-    expansion = 1
-
-    def __init__(self, inputs: int, width: int, stride: int, downsample: nn.Module | None) -> None:
-        super().__init__()
-        self.conv1 = _conv(inputs, width, 3, stride)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.relu1 = nn.ReLU()
-        self.conv2 = _conv(width, width, 3)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.downsample = downsample
-        self.relu2 = nn.ReLU()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        skip = x if self.downsample is None else self.downsample(x)
-        x = self.relu1(self.bn1(self.conv1(x)))
-        x = self.bn2(self.conv2(x))
-        return self.relu2(x + skip)
-
-
-class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 and a skip: [n, inputs, H, W] to [n, 4 * width, H / stride, W / stride]."""
-
-    expansion = 4
-
-    def __init__(self, inputs: int, width: int, stride: int, downsample: nn.Module | None) -> None:
-        super().__init__()
-        outputs = width * self.expansion
-        self.conv1 = _conv(inputs, width, 1)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.relu1 = nn.ReLU()
-        self.conv2 = _conv(width, width, 3, stride)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.relu2 = nn.ReLU()
-        self.conv3 = _conv(width, outputs, 1)
-        self.bn3 = nn.BatchNorm2d(outputs)
-        self.downsample = downsample
-        self.relu3 = nn.ReLU()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        skip = x if self.downsample is None else self.downsample(x)
-        x = self.relu1(self.bn1(self.conv1(x)))
-        x = self.relu2(self.bn2(self.conv2(x)))
-        x = self.bn3(self.conv3(x))
-        return self.relu3(x + skip)
-
-
-_Block = type[BasicBlock] | type[Bottleneck]
-
-_NETWORKS: dict[str, tuple[_Block, tuple[int, int, int, int]]] = {
-    "resnet18": (BasicBlock, (2, 2, 2, 2)),
-    "resnet34": (BasicBlock, (3, 4, 6, 3)),
-    "resnet50": (Bottleneck, (3, 4, 6, 3)),
-}
-
-
-class ResNet(nn.Module):
-    """A residual network: pictures [n, channels, H, W] to logits [n, classes].
+@dataclass(frozen=True)
+class Architecture:
+    """A known network before its numbers of channels and classes are fixed.
 
     Parameters
     ----------
-    block, depths : kind of block, and how many of them each of the four stages has
-    width : channels of the stem; stage k works on ``width * 2**k``
-    classes : number of logits
-    channels : channels of a picture
+    builder : makes it from width, classes and channels
+    width : the usual number of channels of its stem
+    stem, head : names of the first and the last weights, whose shapes say width and classes
+    size : the usual side of its pictures in pixels
+    classes : the usual number of classes
     """
 
-    def __init__(
-        self, block: _Block, depths: tuple[int, ...], width: int, classes: int, channels: int
-    ) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, width, 7, 2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, 2, padding=1)
-        inputs, stages = width, []
-        for k, depth in enumerate(depths):
-            stages.append(_stage(block, inputs, width << k, depth, stride=1 if k == 0 else 2))
-            inputs = (width << k) * block.expansion
-        self.layer1, self.layer2, self.layer3, self.layer4 = stages
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(inputs, classes)
-        for module in self.modules():
-            # He et al., arXiv 1502.01852: keeps the variance through ReLUs.
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(torch.flatten(self.avgpool(x), 1))
+    builder: Builder
+    width: int = 64
+    stem: str = "conv1.weight"
+    head: str = "fc.weight"
+    size: int = IMAGENET_SIZE
+    classes: int = 1000
 
 
-def _stage(block: _Block, inputs: int, width: int, depth: int, stride: int) -> nn.Sequential:
-    outputs = width * block.expansion
-    downsample = None
-    if stride != 1 or inputs != outputs:
-        downsample = nn.Sequential(_conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
-    blocks = [block(inputs, width, stride, downsample)]
-    blocks += [block(outputs, width, 1, None) for _ in range(depth - 1)]
-    return nn.Sequential(*blocks)
+def _resnet(block: Block, depths: tuple[int, ...]) -> Architecture:
+    return Architecture(partial(ResNet, block, depths))
+
+
+def _vgg(norm: bool) -> Architecture:
+    return Architecture(partial(Vgg16, norm), 64, "features.0.weight", "classifier.6.weight")
+
+
+def _squeezenet(version: str, width: int) -> Architecture:
+    builder = partial(SqueezeNet, version)
+    return Architecture(builder, width, "features.0.weight", "classifier.1.weight")
+
+
+def _cifar(depth: int) -> Architecture:
+    builder = partial(CifarResNet, depth)
+    return Architecture(builder, 16, head="linear.weight", size=CIFAR_SIZE, classes=10)
+
+
+ARCHITECTURES = {
+    "resnet18": _resnet(BasicBlock, (2, 2, 2, 2)),
+    "resnet34": _resnet(BasicBlock, (3, 4, 6, 3)),
+    "resnet50": _resnet(Bottleneck, (3, 4, 6, 3)),
+    "mobilenet_v2": Architecture(MobileNetV2, 32, "features.0.0.weight", "classifier.1.weight"),
+    "vgg16": _vgg(norm=False),
+    "vgg16_bn": _vgg(norm=True),
+    "squeezenet1_0": _squeezenet("1_0", 96),
+    "squeezenet1_1": _squeezenet("1_1", 64),
+    "cifar_resnet20": _cifar(3),
+    "cifar_resnet32": _cifar(5),
+    "cifar_resnet44": _cifar(7),
+    "cifar_resnet56": _cifar(9),
+    "cifar_resnet110": _cifar(18),
+}
 
 
 @dataclass(frozen=True)
@@ -142,7 +96,7 @@ class Network:
 
     Raises
     ------
-    ValueError : ``mean`` and ``std`` differ in number
+    ValueError : ``mean`` and ``std`` differ in number, or a number is impossible
     """
 
     name: str
@@ -152,6 +106,10 @@ class Network:
     size: int
 
     def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"size must be at least 1 pixel, not {self.size}")
+        if not all(std > 0 for std in self.std):
+            raise ValueError(f"std must be above 0, not {', '.join(f'{s:g}' for s in self.std)}")
         if len(self.mean) != len(self.std):
             raise ValueError(f"mean has {len(self.mean)} channels, std has {len(self.std)}")
 
@@ -162,8 +120,23 @@ class Network:
 
     @cached_property
     def classes(self) -> int:
-        """Number of logits, found by running the network once, so for any architecture."""
-        return self.graph.run(torch.zeros(1, self.channels, self.size, self.size)).shape[1]
+        """Number of logits, found by running the network once, so for any architecture.
+
+        Raises
+        ------
+        FmzipError : it returns something else than logits [n, classes]
+        """
+        result = self.graph.run(torch.zeros(1, *self.shape))
+        if not isinstance(result, torch.Tensor) or result.ndim != 2 or len(result) != 1:
+            kind = type(result).__name__
+            found = list(result.shape) if isinstance(result, torch.Tensor) else f"a {kind}"
+            raise FmzipError(f"{self.name}: returns {found}, expected logits [n, classes]")
+        return result.shape[1]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of a picture."""
+        return self.channels, self.size, self.size
 
     @cached_property
     def graph(self) -> Graph:
@@ -171,9 +144,9 @@ class Network:
 
         Raises
         ------
-        FmzipError : see ``graph.trace``
+        FmzipError : see ``hooks.find``
         """
-        return trace(self.module, (self.channels, self.size, self.size))
+        return find(self.module, self.shape)
 
     def normalise(self, pictures: np.ndarray) -> torch.Tensor:
         """The network's input: ``(pixel / 255 - mean) / std``.
@@ -203,45 +176,48 @@ class Network:
 
 def names() -> tuple[str, ...]:
     """Names of the known networks."""
-    return tuple(_NETWORKS)
+    return tuple(ARCHITECTURES)
 
 
 def check_name(name: str) -> None:
     """Raise ValueError where ``name`` is not one of ``names()``."""
-    if name not in _NETWORKS:
-        raise ValueError(f"unknown network {name!r}; known are {', '.join(_NETWORKS)}")
+    if name not in ARCHITECTURES:
+        raise ValueError(f"unknown network {name!r}; known are {', '.join(ARCHITECTURES)}")
 
 
 def build(
     name: str,
     *,
-    width: int = 64,
-    classes: int = 1000,
+    width: int | None = None,
+    classes: int | None = None,
     channels: int = 3,
     mean: tuple[float, ...] = IMAGENET_MEAN,
     std: tuple[float, ...] = IMAGENET_STD,
-    size: int = IMAGENET_SIZE,
+    size: int | None = None,
 ) -> Network:
     """A known network with random weights, in evaluation mode.
 
     Parameters
     ----------
     name : one of ``names()``
-    width : channels of the stem; the other layers scale with it
-    classes : number of logits
+    width : channels of the stem, None for the usual number; the other layers scale with it
+    classes : number of logits, None for the usual number
     channels : channels of a picture; ``mean`` and ``std`` have as many
-    mean, std, size : see ``Network``
+    mean, std : see ``Network``
+    size : see ``Network``; None for the usual one
 
     Raises
     ------
     ValueError : an unknown name, or a count that is impossible
     """
     check_name(name)
+    known = ARCHITECTURES[name]
+    width = known.width if width is None else width
+    classes = known.classes if classes is None else classes
     for what, count in (("width", width), ("classes", classes), ("channels", channels)):
         if count < 1:
             raise ValueError(f"{what} must be at least 1, not {count}")
     if len(mean) != channels:
         raise ValueError(f"mean must have {channels} channels, not {len(mean)}")
-    block, depths = _NETWORKS[name]
-    module = ResNet(block, depths, width, classes, channels).eval()
-    return Network(name, module, mean, std, size)
+    module = known.builder(width, classes, channels).eval()
+    return Network(name, module, mean, std, known.size if size is None else size)
