@@ -76,16 +76,16 @@ def test_a_folder_per_class_is_labelled_by_sorted_name(tmp_path: Path) -> None:
         picture(1).save(tmp_path / name / "b.JPG", format="jpeg")
         picture(2).save(tmp_path / name / "a.png")
         (tmp_path / name / "readme.txt").write_text("no picture")
-    pictures = opened(tmp_path)
+    pictures = FolderPictures(tmp_path, 8, 3, classes=3)
     assert pictures.names[:3] == ("ant/a.png", "ant/b.JPG", "bee/a.png")
     assert pictures.labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert pictures.read(range(6)).shape == (6, 8, 8, 3)
 
 
 def test_another_size_is_resized_and_its_centre_cropped(tmp_path: Path) -> None:
-    (tmp_path / "class").mkdir()
+    (tmp_path / "7").mkdir()
     original = picture(1, width=512, height=300)
-    original.save(tmp_path / "class" / "a.png")
+    original.save(tmp_path / "7" / "a.png")
     found = opened(tmp_path, size=224).read([0])[0]
     # torchvision: Resize(256) to 256 x int(256 * 512 / 300) = 436, CenterCrop(224) at 16, 106.
     resized = original.resize((436, 256), Image.Resampling.BILINEAR)
@@ -93,8 +93,8 @@ def test_another_size_is_resized_and_its_centre_cropped(tmp_path: Path) -> None:
 
 
 def test_a_picture_of_the_right_size_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "class").mkdir()
-    picture(1, 224, 224).save(tmp_path / "class" / "a.png")
+    (tmp_path / "7").mkdir()
+    picture(1, 224, 224).save(tmp_path / "7" / "a.png")
     found = opened(tmp_path, size=224).read([0])[0]
     np.testing.assert_array_equal(found, pixels_of(picture(1, 224, 224)))
 
@@ -130,17 +130,36 @@ def test_a_bad_labels_file_is_refused(labelled: Path, content: str, message: str
     assert message in error_of(labelled)
 
 
-def test_more_folders_than_classes_are_refused(tmp_path: Path) -> None:
-    for name in "abcdefghijk":
+@pytest.mark.parametrize("names", ["abcdefghijk", "abc"])
+def test_another_number_of_folders_than_classes_is_refused(tmp_path: Path, names: str) -> None:
+    for name in names:
         (tmp_path / name).mkdir()
         picture(1).save(tmp_path / name / "a.png")
+    assert f"{len(names)} folders, but the network has 10 classes" in error_of(tmp_path)
+
+
+def test_a_folder_whose_name_is_a_number_has_that_label(tmp_path: Path) -> None:
+    for name in ("1", "3", "007"):
+        (tmp_path / name / "deeper").mkdir(parents=True)
+        picture(1).save(tmp_path / name / "deeper" / "a.png")
+    pictures = opened(tmp_path)
+    assert sorted(zip(pictures.labels.tolist(), pictures.names, strict=True)) == [
+        (1, "1/deeper/a.png"),
+        (3, "3/deeper/a.png"),
+        (7, "007/deeper/a.png"),
+    ]
+    (tmp_path / "10").mkdir()
+    picture(1).save(tmp_path / "10" / "a.png")
     assert "label 10 is not one of 0 to 9" in error_of(tmp_path)
 
 
-def test_folders_whose_numbers_would_be_sorted_as_text_are_refused(tmp_path: Path) -> None:
-    for name in ("1", "2", "10"):
-        (tmp_path / name).mkdir()
-    assert "folders that are numbers need leading zeros" in error_of(tmp_path)
+def test_pictures_without_a_label_are_counted_and_one_is_named(labelled: Path) -> None:
+    picture(1).save(labelled / "another.png")
+    assert error_of(labelled).endswith(
+        f"1 pictures without a label, such as {labelled / 'another.png'}"
+    )
+    (labelled / "labels.csv").unlink()
+    assert "4 pictures without a label; expected labels.csv" in error_of(labelled)
 
 
 @pytest.mark.parametrize("damage", ["foreign", "empty", "truncated"])

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fmzip.errors import FmzipError
-from fmzip_models import graph, weights
+from fmzip_models import graph, spec, weights
 from fmzip_models.capture import calibrate, capture, logits
 from fmzip_models.default import open_job
 
@@ -115,6 +115,69 @@ def test_vgg_layers_without_a_classifier_store_their_output(realdata: ModuleType
     assert [m.name for m in maps] == ["features.1", "features.4", "features.6", "features.9"]
 
 
-def test_a_network_with_its_own_control_flow_is_refused(realdata: ModuleType) -> None:
-    with pytest.raises(FmzipError, match=r"^MobileNetV2Q: torch\.fx cannot trace it"):
-        graph.trace(realdata.mobilenet_v2_uint8(), (3, 224, 224))
+def test_the_integer_network_is_found_with_hooks_and_keeps_its_own_scales() -> None:
+    network, photos = open_job(f"{DATA / 'realdata.py'}:mobilenet_v2_uint8", None, DATA / "photos")
+    maps = network.graph.maps
+    # 52 maps as the float network (see test_models_nets), and the 10 projections that end in a sum:
+    # this network rounds them to 8 bits before it adds.
+    assert len(maps) == 52 + 10
+    assert sum(m.values for m in maps) == 6_678_112 + 216_384
+    assert all(m.reads == 1 for m in maps)
+    assert "reads unknown" in network.graph.note
+    # Linear bottlenecks have a zero point; what follows a ReLU6 has none.
+    assert sum(m.signed for m in maps) == 17 + 10
+    found = calibrate(network, photos, range(2))
+    assert found.scales["acts.0"].scale == pytest.approx(6 / 255, rel=1e-3)
+    # Quantised with its own scales, the network is what it was before.
+    few = range(2, 6)
+
+    def stored(m: graph.Map, values: torch.Tensor) -> torch.Tensor:
+        scale = found.scales[m.name]
+        return torch.from_numpy(scale.dequantise(scale.quantise(values.numpy())))
+
+    np.testing.assert_array_equal(
+        logits(network, photos, few, at_map=stored), logits(network, photos, few)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "images", "least"),
+    [
+        ("resnet18", "photos", 0.65),
+        ("resnet50", "photos", 0.7),
+        ("squeezenet1_0", "photos", 0.3),
+        ("mobilenet_v2_uint8", "photos", 0.6),
+        ("cifar_resnet20", "cifar10_test1000.npz", 0.8),
+    ],
+)
+def test_a_users_file_classifies_with_the_size_of_its_pictures(
+    name: str, images: str, least: float
+) -> None:
+    network, pictures = open_job(f"{DATA / 'realdata.py'}:{name}", None, DATA / images)
+    found = logits(network, pictures, range(16)).argmax(axis=1)
+    assert (found == pictures.labels[:16]).mean() >= least
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_0", "cifar_resnet20", "cifar_resnet56"])
+def test_known_networks_equal_the_loader_of_the_data(realdata: ModuleType, name: str) -> None:
+    network = weights.load(DATA / f"{name}.safetensors", name)
+    x = torch.randn(2, *network.shape, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = getattr(realdata, name)()(x)
+    np.testing.assert_allclose(network.graph.run(x).numpy(), expected.numpy(), atol=1e-3)
+
+
+def test_weights_may_come_beside_a_users_file() -> None:
+    model = f"{DATA / 'realdata.py'}:cifar_resnet20"
+    file = DATA / "cifar_resnet20.safetensors"
+    assert spec.open_network(model, file).size == 224
+    assert spec.open_network(model, file, images=DATA / "cifar10_test1000.npz").size == 32
+    with pytest.raises(FmzipError, match=r"not weights of .*:cifar_resnet20: missing"):
+        spec.open_network(model, DATA / "resnet18.safetensors")
+
+
+def test_a_network_without_a_classifier_has_maps_but_no_logits(realdata: ModuleType) -> None:
+    model = f"{DATA / 'realdata.py'}:vgg16_block1_2"
+    assert len(spec.open_network(model).graph.maps) == 4
+    with pytest.raises(FmzipError, match=r"returns \[1, 128, 56, 56\], expected logits"):
+        open_job(model, None, DATA / "photos")

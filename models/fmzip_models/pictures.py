@@ -15,8 +15,8 @@ from PIL import Image
 from fmzip.errors import FmzipError
 
 LABELS = "labels.csv"
-_SUFFIXES = (".jpg", ".jpeg", ".png")
-_MODES = {1: "L", 3: "RGB"}  # Pillow's name of a picture with so many channels
+SUFFIXES = (".jpg", ".jpeg", ".png")
+MODES = {1: "L", 3: "RGB"}  # Pillow's name of a picture with so many channels
 _RESIZE = 256 / 224  # torchvision: resize to 256, crop 224
 
 
@@ -53,7 +53,7 @@ class Pictures(ABC):
     """
 
     def __init__(self, names: Sequence[str], labels: np.ndarray, size: int, channels: int) -> None:
-        if channels not in _MODES:
+        if channels not in MODES:
             raise ValueError(f"pictures must have 1 or 3 channels, not {channels}")
         self.names = tuple(names)
         self.labels = np.asarray(labels, np.int64)
@@ -123,8 +123,9 @@ class FolderPictures(Pictures):
     """Pictures of a user's directory.
 
     Either ``labels.csv`` with the columns ``file`` (relative to the directory) and ``label`` (an
-    integer; more columns are ignored), or one folder per class, whose sorted names are classes
-    0, 1, and so on.
+    integer; more columns are ignored), or one folder per class: a name that is a number is the
+    label; of other names there must be one for each class, and sorted they are 0, 1, and so on.
+    No picture may be without a label.
 
     Parameters
     ----------
@@ -141,12 +142,18 @@ class FolderPictures(Pictures):
         if not directory.is_dir():
             raise FmzipError(f"{directory}: no such directory; expected pictures")
         table = directory / LABELS
-        rows = _from_table(table) if table.is_file() else _from_folders(directory)
+        rows = _from_table(table) if table.is_file() else _from_folders(directory, classes)
         for file, label, where in rows:
             if not 0 <= label < classes:
                 raise FmzipError(f"{where}: label {label} is not one of 0 to {classes - 1}")
             if not (directory / file).is_file():
                 raise FmzipError(f"{where}: no such file {directory / file}")
+        listed = {(directory / file).resolve() for file, _, _ in rows}
+        unlabelled = [p for p in _files(directory) if p.resolve() not in listed]
+        if unlabelled:
+            raise FmzipError(
+                f"{directory}: {len(unlabelled)} pictures without a label, such as {unlabelled[0]}"
+            )
         self._directory = directory
         super().__init__([r[0] for r in rows], np.array([r[1] for r in rows]), size, channels)
 
@@ -154,7 +161,7 @@ class FolderPictures(Pictures):
         path = self._directory / self.names[index]
         try:
             with Image.open(path, formats=("JPEG", "PNG")) as image:
-                return np.asarray(_fit(image.convert(_MODES[self.channels]), self.size))
+                return np.asarray(fit(image.convert(MODES[self.channels]), self.size))
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
             # All of these are raised by Pillow for damaged files.
             raise FmzipError(f"{path}: not a readable picture; expected jpg or png") from None
@@ -185,24 +192,45 @@ def _from_table(table: Path) -> list[tuple[str, int, str]]:
     return rows
 
 
-def _from_folders(directory: Path) -> list[tuple[str, int, str]]:
+def _from_folders(directory: Path, classes: int) -> list[tuple[str, int, str]]:
     """File, label and folder, for each picture in a folder per class."""
     folders = sorted(p.name for p in directory.iterdir() if p.is_dir() and p.name[0] != ".")
-    if all(f.isdecimal() for f in folders) and folders != sorted(folders, key=int):
-        # Sorted as text, 10 comes before 2: the labels would be silently wrong.
-        raise FmzipError(f"{directory}: folders that are numbers need leading zeros, or {LABELS}")
-    rows = [
-        (f"{folder}/{path.name}", label, str(directory / folder))
-        for label, folder in enumerate(folders)
-        for path in sorted((directory / folder).iterdir())
-        if path.suffix.lower() in _SUFFIXES
+    files = [(folder, path) for folder in folders for path in _files(directory / folder)]
+    if not files:
+        loose = len(_files(directory))
+        found = f"{loose} pictures without a label" if loose else "no pictures"
+        raise FmzipError(f"{directory}: {found}; expected {LABELS} or one folder per class")
+    if all(_is_number(f) for f in folders):
+        labels = {folder: int(folder) for folder in folders}
+    else:
+        labels = {folder: label for label, folder in enumerate(folders)}
+        if len(folders) != classes:
+            # Labels made of some of the names would be silently wrong.
+            raise FmzipError(
+                f"{directory}: {len(folders)} folders, but the network has {classes} classes; "
+                f"expected one folder per class, folders that are numbers, or {LABELS}"
+            )
+    return [
+        (str(path.relative_to(directory)), labels[folder], str(directory / folder))
+        for folder, path in files
     ]
-    if not rows:
-        raise FmzipError(f"{directory}: no pictures; expected {LABELS} or one folder per class")
-    return rows
 
 
-def _fit(image: Image.Image, size: int) -> Image.Image:
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdecimal()
+
+
+def _files(directory: Path) -> list[Path]:
+    """The pictures in a directory and below, sorted; nothing that is hidden."""
+    return sorted(
+        path
+        for path in directory.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(directory).parts)
+    )
+
+
+def fit(image: Image.Image, size: int) -> Image.Image:
     """Resize the shorter side and crop the centre, where the picture is not ``size x size``."""
     if image.size == (size, size):
         return image
