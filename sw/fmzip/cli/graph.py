@@ -1,0 +1,118 @@
+"""The command that says which feature maps a network stores."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fmzip.cli.app import app
+from fmzip.cli.checks import say_what_is_slow
+
+if TYPE_CHECKING:
+    from fmzip_models.zoo import Network
+
+
+@app.command()
+def graph(
+    model: Annotated[
+        str | None,
+        typer.Option(help="name of a network, FILE.py:CALLABLE or FILE.onnx; else the stand-in"),
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help=".safetensors or .pth")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="pictures that say the size, where the model does not")
+    ] = None,
+    size: Annotated[int | None, typer.Option(min=1, help="side of a picture in pixels")] = None,
+    mean: Annotated[
+        str | None, typer.Option(metavar="X,X,X", help="of each channel, for pixels in 0..1")
+    ] = None,
+    std: Annotated[str | None, typer.Option(metavar="X,X,X", help="of each channel")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
+) -> None:
+    """Print the feature maps that a network stores to DRAM."""
+    numbers = _numbers(mean, "--mean"), _numbers(std, "--std")
+    say_what_is_slow()
+    import contextlib
+    import sys
+
+    from fmzip_models import digits, spec
+
+    given = spec.Input(size, *numbers)
+    # What the user's network prints while it runs is not part of the answer.
+    with contextlib.redirect_stdout(sys.stderr):
+        if model is None:
+            if weights is not None or images is not None or given != spec.Input():
+                raise ValueError("the other options need a --model")
+            network = digits.load()[0]
+        else:
+            network = spec.open_network(model, weights, given, images)
+        found = _found(network)
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        _print(found)
+
+
+def _found(network: "Network") -> dict[str, Any]:
+    graph = network.graph
+    return {
+        "network": network.name,
+        "input": list(network.shape),
+        "mean": list(network.mean),
+        "std": list(network.std),
+        "method": graph.method,
+        "note": graph.note,
+        "maps": [
+            {
+                "name": m.name,
+                "shape": list(m.shape),
+                "values": m.values,
+                "reads": m.reads,
+                "signed": m.signed,
+                "source": m.source,
+            }
+            for m in graph.maps
+        ],
+        "values": sum(m.values for m in graph.maps),
+        "values_read": sum(m.values * m.reads for m in graph.maps),
+    }
+
+
+def _print(found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(
+        "map", "shape", "values", "reads", "type", "operations",
+        title=f"{escape(found['network'])}, {' x '.join(map(str, found['input']))} picture",
+    )  # fmt: skip
+    for column in table.columns[2:4]:
+        column.justify = "right"
+    for row in found["maps"]:
+        shape, kind = " x ".join(map(str, row["shape"])), "int8" if row["signed"] else "uint8"
+        table.add_row(
+            escape(row["name"]), shape, f"{row['values']:,}", str(row["reads"]), kind, row["source"]
+        )
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=160)
+    console.print(table)
+    line = (
+        f"{len(found['maps'])} maps, {found['values']:,} values written and "
+        f"{found['values_read']:,} read per picture; found by {found['method']}"
+    )
+    for text in (line, *filter(None, [found["note"]])):
+        console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not numbers such as 0.5,0.5,0.5", param_hint=option
+        ) from None
