@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fmzip.report.headline import memory_of
+from fmzip.report.merge import is_digest
 from fmzip.report.result import Coded, Result, flatten
 from fmzip.report.text import shown
 
@@ -98,7 +99,7 @@ def _remarks(a: Result, b: Result, settings: tuple[tuple[str, str, str], ...]) -
             f"the networks differ ({shown(a.network)}, {shown(b.network)}): so do the maps, and "
             f"a difference says little about the codecs"
         )
-    changed = [key for key, *_ in settings if "hash" in key or "sha" in key]
+    changed = [key for key, *_ in settings if is_digest(key)]
     if changed:
         yield f"{', '.join(changed)} differ: bits and drops are of other pictures or weights"
     if a.pictures != b.pictures:

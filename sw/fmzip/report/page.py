@@ -17,9 +17,10 @@ from fmzip.report.headline import (
     memory_of,
     representatives,
 )
+from fmzip.report.merge import merge
 from fmzip.report.pairs import MapPair, window
 from fmzip.report.published import beside
-from fmzip.report.result import Coded, Memory, Result, flatten, merge, parse
+from fmzip.report.result import Coded, Memory, Result, flatten, parse
 
 GLOSSARY = (
     ("counted", "every byte was counted: heads, tables, index, padding and burst rounding"),
@@ -34,6 +35,7 @@ GLOSSARY = (
     ("uncompressed", "the int8 network without codec, which every drop is relative to; its own "
      "loss against floats is shown beside it"),
 )  # fmt: skip
+_COLUMNS = 9  # codecs beside each other in a table of all maps
 _KINDS = {"codec": "lossy", "lossless": "lossless", "bound": "bound", "requantise": "no codec"}
 
 
@@ -86,6 +88,7 @@ def html(results: Sequence[Result], maps: Sequence[MapPair] = ()) -> str:
     environment.filters |= {
         "bits": text.number, "points": text.number, "percent": text.percent,
         "interval": text.interval, "joules": text.joules, "shown": text.shown, "size": text.size,
+        "data": text.data,
     }  # fmt: skip
     sections = []
     merged = merge(results)
@@ -125,9 +128,9 @@ def _section(
         "codecs": list(_codec_rows(result)),
         "limit": DROP_LIMIT,
         "drawn_families": len(representatives(result.codecs)) < len(result.codecs),
-        "layers": list(_layer_rows(result)),
-        "columns": [coded.name for coded in result.codecs],
-        "energy": energy,
+        "layer_count": len({la.name for coded in result.codecs for la in coded.layers}),
+        "layers": list(_layer_tables(result)),
+                "energy": energy,
         "energy_line": _energy_line(energy),
         "memories": memories,
         "energy_codecs": compared,
@@ -195,14 +198,18 @@ def _codec_rows(result: Result) -> Iterator[dict[str, Any]]:
         }
 
 
-def _layer_rows(result: Result) -> Iterator[dict[str, Any]]:
-    """A map in each row, every codec's bits beside it; names may be missing under some codecs."""
-    by_name = [{layer.name: layer for layer in coded.layers} for coded in result.codecs]
-    names = dict.fromkeys(name for layers in by_name for name in layers)
-    for name in names:
-        row = [layers.get(name) for layers in by_name]
-        first = next(layer for layer in row if layer is not None)
-        yield {"layer": first, "bits": [layer.bits if layer else None for layer in row]}
+def _layer_tables(result: Result) -> Iterator[dict[str, Any]]:
+    """Tables of all maps, each with as many codecs beside them as fit on paper."""
+    for start in range(0, len(result.codecs), _COLUMNS):
+        codecs = result.codecs[start : start + _COLUMNS]
+        # A name may be missing under some codecs.
+        by_name = [{layer.name: layer for layer in coded.layers} for coded in codecs]
+        rows = []
+        for name in dict.fromkeys(name for layers in by_name for name in layers):
+            row = [layers.get(name) for layers in by_name]
+            first = next(layer for layer in row if layer is not None)
+            rows.append({"layer": first, "bits": [la.bits if la else None for la in row]})
+        yield {"names": [coded.name for coded in codecs], "rows": rows}
 
 
 def _value(value: Any) -> str:

@@ -8,7 +8,9 @@ SPACE = "\N{NO-BREAK SPACE}"  # between a number and its unit
 
 def shown(text: object, limit: int | None = None) -> str:
     """A name from a file: without control characters; the tail of it where it is too long."""
-    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
+    clean = "".join(
+        c if c.isprintable() or c == SPACE else "\N{REPLACEMENT CHARACTER}" for c in str(text)
+    )
     return clean if limit is None or len(clean) <= limit else "…" + clean[1 - limit :]
 
 
@@ -47,6 +49,16 @@ def joules(pj: float | None) -> str:
             digits = 2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0
             return f"{number(scaled, digits)}{SPACE}{unit}"
     return f"{number(pj, 0)}{SPACE}pJ"
+
+
+def data(count: float | None) -> str:
+    """A number of bytes with a prefix that fits it."""
+    if count is None:
+        return MISSING
+    for exponent, unit in ((9, "GB"), (6, "MB"), (3, "kB")):
+        if count >= 10**exponent:
+            return f"{number(count / 10**exponent, 1)}{SPACE}{unit}"
+    return f"{number(count, 0)}{SPACE}B"
 
 
 def size(shape: Sequence[int]) -> str:

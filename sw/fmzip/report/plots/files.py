@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from fmzip.errors import FmzipError
 from fmzip.files import write_atomic
 from fmzip.report.headline import headline, representatives
+from fmzip.report.merge import merge
 from fmzip.report.pairs import MapPair
 from fmzip.report.plots.energy import energy_plot
 from fmzip.report.plots.layers import layers_plot
@@ -15,7 +16,7 @@ from fmzip.report.plots.maps import maps_plot
 from fmzip.report.plots.pareto import pareto_plot
 from fmzip.report.plots.style import Draw, png_file, svg_file
 from fmzip.report.published import beside
-from fmzip.report.result import Coded, Result, merge
+from fmzip.report.result import Coded, Result
 
 
 def energy_codec(result: Result) -> Coded | None:
