@@ -7,8 +7,10 @@ What is slow to import is imported in the command that needs it, so that ``--hel
 from fmzip.cli import (  # noqa: F401 (importing them adds their commands)
     board,
     documents,
+    energy,
     frames,
     graph,
+    measure,
     report,
 )
 from fmzip.cli.app import app, main

@@ -85,14 +85,13 @@ def codec_energy(
 
     Parameters
     ----------
-    name : of the codec; None where there is none
+    name : of the codec; None where it has none
     write_values, read_values : number of values
     coded_bits : bits per value on the bus
     """
-    if name is None:
-        return CodecEnergy(None, None, "no codec was named")
     if name not in _OPERATIONS:
-        return CodecEnergy(None, None, f"fmzip has no gateware for {name}, so nothing to count")
+        which = "this codec" if name is None else name
+        return CodecEnergy(None, None, f"fmzip has no gateware for {which}: nothing to count")
     encode, decode = _OPERATIONS[name]
     pj = encode.pj(coded_bits) * write_values + decode.pj(coded_bits) * read_values
     return CodecEnergy(pj, FPGA_FACTOR * pj)
