@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import numpy as np
 
 from fmzip.errors import FmzipError
 from fmzip.files import write_atomic
+
+Arrays = dict[str, np.ndarray]
 
 _ABOUT = "manifest.json"
 
@@ -57,15 +59,20 @@ class Checkpoint:
         np.savez(data, **arrays)  # type: ignore[arg-type]
         write_atomic(self._file(batch), data.getvalue())
 
-    def load(self, batch: int) -> dict[str, np.ndarray] | None:
-        """A batch that was kept; None if there is none, or if it is damaged."""
+    def load(self, batch: int, names: Collection[str], pictures: int) -> Arrays | None:
+        """A batch that was kept; None if there is none, or if it is damaged.
+
+        Parameters
+        ----------
+        names, pictures : what a whole one has
+        """
         try:
-            with np.load(self._file(batch), allow_pickle=False) as found:
-                return dict(found)
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            with self._file(batch).open("rb") as file, np.load(file, allow_pickle=False) as found:
+                arrays = dict(found)
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
             return None  # it is computed again
+        whole = arrays.keys() == set(names) and all(len(a) == pictures for a in arrays.values())
+        return arrays if whole else None
 
     def discard(self) -> None:
         """Remove what was kept, unless its directory was named by the user."""

@@ -17,6 +17,7 @@ import torch
 
 from fmzip.baselines import BASELINES, Baseline, Bits4
 from fmzip.errors import FmzipError
+from fmzip.experiments.checkpoint import Arrays
 from fmzip.experiments.entries import Entry
 from fmzip.format import FrameConfig
 from fmzip_models.graph import Map
@@ -27,7 +28,6 @@ from fmzip_models.spec import Input
 from fmzip_models.twin import Twin
 from fmzip_models.zoo import Network
 
-Arrays = dict[str, np.ndarray]
 FLOAT, INT8 = "float", "int8"  # the logits that are not an entry's
 
 
@@ -70,6 +70,12 @@ def logits_key(entry: Entry) -> str:
 def size_key(entry: Entry) -> str:
     """Name of the array of an entry's sizes, [n, maps]: int64 bytes, float64 bits of a bound."""
     return f"size {entry.name}"
+
+
+def array_names(entries: tuple[Entry, ...]) -> set[str]:
+    """Names of all arrays of a batch."""
+    logits = {logits_key(entry) for entry in entries if entry.lossy}
+    return {FLOAT, INT8} | logits | {size_key(entry) for entry in entries}
 
 
 def check_device(name: str) -> torch.device:

@@ -20,9 +20,9 @@ import numpy as np
 
 from fmzip.errors import FmzipError
 from fmzip.experiments import worker
-from fmzip.experiments.checkpoint import Checkpoint
+from fmzip.experiments.checkpoint import Arrays, Checkpoint
 from fmzip.experiments.entries import entries
-from fmzip.experiments.evaluate import Arrays, Evaluator, Task, check_device
+from fmzip.experiments.evaluate import Evaluator, Task, array_names, check_device
 from fmzip.experiments.manifest import manifest, pictures_digest, source_digest
 from fmzip.experiments.pair import BeforeAndAfter, before_and_after
 from fmzip.experiments.prepare import CALIBRATION, prepare
@@ -171,7 +171,8 @@ class Measurement:
         """The results of all pictures, in their order: those on disk, and all others."""
         assert self._checkpoint is not None
         parts = np.array_split(indices, range(task.batch, len(indices), task.batch))
-        known = {k: self._checkpoint.load(k) for k in range(len(parts))}
+        names = array_names(task.entries)
+        known = {k: self._checkpoint.load(k, names, len(part)) for k, part in enumerate(parts)}
         done = sum(len(parts[k]) for k, v in known.items() if v is not None)
         missing = [k for k, arrays in known.items() if arrays is None]
         workers = min(self.config.workers or _cores(), len(missing))

@@ -10,8 +10,9 @@ import numpy as np
 from fmzip import energy
 from fmzip.codecs import BURST_BYTES, CODECS
 from fmzip.experiments import metrics, traffic
+from fmzip.experiments.checkpoint import Arrays
 from fmzip.experiments.entries import Entry
-from fmzip.experiments.evaluate import FLOAT, INT8, Arrays, Task, logits_key, size_key
+from fmzip.experiments.evaluate import FLOAT, INT8, Task, logits_key, size_key
 from fmzip.format import BLOCK, STEP_PER_LSB, FrameConfig
 from fmzip_models.graph import Map
 from fmzip_models.zoo import Network

@@ -7,7 +7,8 @@ from contextlib import redirect_stdout
 import numpy as np
 
 from fmzip.errors import FmzipError
-from fmzip.experiments.evaluate import Arrays, Evaluator, Task
+from fmzip.experiments.checkpoint import Arrays
+from fmzip.experiments.evaluate import Evaluator, Task
 from fmzip.experiments.manifest import network_digest
 from fmzip_models.default import open_job
 
