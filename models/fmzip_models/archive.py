@@ -1,6 +1,5 @@
 """Labelled pictures from one file of arrays, and the choice between that and a directory."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -86,15 +85,18 @@ def _arrays(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if not path.is_file():
         raise FmzipError(f"{path}: no such file; expected pictures")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [name for name in ("x", "y") if name not in file]
+        # Opened here, since NumPy leaves a damaged file open.
+        with path.open("rb") as raw:
+            file = np.load(raw, allow_pickle=False)
+            names = list(file.keys())
+            missing = [name for name in ("x", "y") if name not in names]
             if missing:
                 raise FmzipError(f"{path}: holds no array {missing[0]!r}; expected x and y")
             x, y = file["x"], file["y"]
-    except FmzipError:
+    except (FmzipError, MemoryError):
         raise
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile):
-        # An .npy file or a pickle, too: neither is a collection of arrays.
+    except Exception:
+        # NumPy, zip and its compressions each have their own errors; an .npy file has no names.
         raise FmzipError(f"{path}: not a readable {SUFFIX} file of arrays x and y") from None
     if x.dtype != np.uint8 or x.ndim != 4 or x.shape[3] not in MODES:
         raise FmzipError(

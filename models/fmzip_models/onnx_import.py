@@ -216,11 +216,8 @@ def load(path: Path, shape: tuple[int, int, int]) -> fx.GraphModule:
 
 def _logits(value: Value, maker: GraphMaker) -> Value:
     """[n, classes] also of files that return [n, classes, 1, 1]."""
-    if (
-        value.node is None
-        or value.example.ndim <= 2
-        or value.example[0, :, 0].numel() != len(value.example[0])
-    ):
+    found = value.example
+    if value.node is None or found.ndim <= 2 or found[0].numel() != found.shape[1]:
         return value
     node = maker.call(torch.flatten, (value, 1), "logits")
     return Value(torch.flatten(value.example, 1), node)

@@ -31,10 +31,11 @@ def _reshaped(op: Operation, x: Value, shape: list[int]) -> Value:
 def flatten(op: Operation) -> Value:
     """Flatten."""
     x, axis = op.first, op.attribute("axis", 1)
+    axis += x.example.ndim if axis < 0 else 0
     if axis == 1:
         return op.emit(torch.flatten, x, 1)
     sizes = x.example.shape
-    rows = sizes[: axis % (len(sizes) + 1)].numel()
+    rows = sizes[:axis].numel()
     return _reshaped(op, x, [rows, x.example.numel() // rows])
 
 
