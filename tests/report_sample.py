@@ -34,7 +34,6 @@ CODECS: dict[str, tuple[str, float, float | None]] = {
     "entropy": ("bound", 3.99, None),
     "bits4": ("requantise", 4.0, 2.2),
 }
-PARTS = ("IS42S16160B-7", "IS42S16320D-7", "MT41J128M16-D-1600", "MT41K256M16-125")
 
 
 def sample(
@@ -82,6 +81,7 @@ def _codec(
             "name": layer, "shape": list(shape), "signed": False, "reads": reads,
             "values": count * PICTURES, "raw_bytes": count * PICTURES, "bus_bytes": coded,
             "bits_per_value": bits * share if coded is None else 8 * coded / count / PICTURES,
+            **({"step_lsb": 4.2, "keep": "0x7f", "tile": [4, 56]} if kind == "codec" else {}),
         })  # fmt: skip
     raw = sum(layer["raw_bytes"] for layer in layers)
     bus = None if bound else sum(layer["bus_bytes"] for layer in layers)
@@ -98,37 +98,19 @@ def _codec(
         "cycles_per_value": 0.1259 if name.startswith("dctcm") else None,
         "config": {"transform": "dct8", "step": 0.25} if name.startswith("dctcm") else {},
         "layers": layers,
-        "energy": None if bus is None else _energy(layers),
+        "energy": None if bus is None else _energy(name, layers),
     }  # fmt: skip
 
 
-def _energy(layers: list[dict[str, Any]]) -> dict[str, Any]:
-    """Per part, the energy of one write and all reads of every map."""
-    parts = []
-    for name in PARTS:
-        part = energy.load(name)
-        pj = [
-            energy.incremental(
-                part, sum(la[key] * la["reads"] for la in layers), sum(la[key] for la in layers),
-                sum(la[key] * (la["reads"] + 1) // part.row_bytes for la in layers),
-            ).total_pj
-            for key in ("raw_bytes", "bus_bytes")
-        ]  # fmt: skip
-        standby, powerdown = 1.8 * pj[0], 0.15 * pj[0]
-        codec = 0.01 * pj[0]
+def _energy(name: str, layers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Energies of one write and all reads of every map of a picture."""
 
-        def figure(more: float, own: float = 0.0, pj: list[float] = pj) -> dict[str, float]:
-            raw, coded = pj[0] + more, pj[1] + more + own
-            return {"raw_pj": raw, "coded_pj": coded, "saved": 1 - coded / raw}
+    def traffic(key: str) -> list[int]:
+        written = sum(layer[key] for layer in layers) // PICTURES
+        read = sum(layer[key] * layer["reads"] for layer in layers) // PICTURES
+        return [written, read, (written + read) // 1024]
 
-        parts.append({
-            "part": part.name, "kind": part.kind, "source": part.source,
-            "verified": part.verified, "label": "modelled", "incremental": figure(0),
-            "device": {
-                "frame_time_s": 1 / 30, "without_power_down": figure(standby),
-                "with_power_down": figure(powerdown),
-            },
-            "with_codec": figure(powerdown, codec),
-            "break_even_pj_per_bit": 1.27,
-        })  # fmt: skip
-    return {"parts": parts}
+    codec = name.partition("@")[0]
+    return energy.report(
+        energy.Traffic(*traffic("bus_bytes"), *traffic("raw_bytes")), codec=codec, frames=1
+    )

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fmzip.report.fields import flatten
 from fmzip.report.headline import memory_of
 from fmzip.report.merge import is_digest
-from fmzip.report.result import Coded, Result, flatten
+from fmzip.report.result import Coded, Result
 from fmzip.report.text import shown
 
 

@@ -98,3 +98,13 @@ def _finite(value: object) -> float | None:
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 40 else text[:39] + "…"
+
+
+def flatten(found: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested objects, by their path with dots; lists are leaves."""
+    for key, value in found.items():
+        name = f"{path}.{key}" if path else str(key)
+        if isinstance(value, Mapping):
+            yield from flatten(value, name)
+        else:
+            yield name, value

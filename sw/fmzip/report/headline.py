@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fmzip.report.result import Coded, Memory, Result
+from fmzip.report.memories import Memory
+from fmzip.report.result import Coded, Result
 from fmzip.report.text import SPACE, interval, joules, listed, number, percent, shown
 
 DROP_LIMIT = 1.0  # points of top-1 that a codec may cost and still be called usable here
@@ -112,6 +113,11 @@ def _notes(result: Result, best: Coded | None) -> Iterator[str]:
     lossless = min((c for c in real if c.lossless), key=_order, default=None)
     if result.value("stand_in"):
         yield "The network is a stand-in: its figures say little about large networks."
+    if result.pictures and 100 / result.pictures >= DROP_LIMIT / 2:
+        yield (
+            f"Only {result.pictures} pictures: one of them is {number(100 / result.pictures)} "
+            f"points of top-1."
+        )
     if best is not None and best.cycles is None:
         yield (
             f"{shown(best.name)} has no gateware here: what it would cost in cycles, area and "
@@ -202,7 +208,8 @@ def _families(codecs: Sequence[Coded]) -> Iterator[tuple[str, list[Coded]]]:
 def energy_line(best: Coded, memory: Memory) -> str:
     """The energies behind the headline's percentage."""
     figure = memory.incremental
+    of = {None: "", 1: " for a picture"}.get(best.frames, f" for {best.frames} pictures")
     return (
-        f"{shown(best.name)} on {shown(memory.part)}: {joules(figure.raw_pj)} raw, "
-        f"{joules(figure.coded_pj)} coded"
+        f"On {shown(memory.part)}: {joules(figure.raw_pj)} uncompressed, "
+        f"{joules(figure.coded_pj)} with {shown(best.name)}{of}"
     )

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from fmzip.report.result import Coded, Result, flatten
+from fmzip.report.fields import flatten
+from fmzip.report.result import Coded, Result
 
 
 def is_digest(key: str) -> bool:

@@ -9,6 +9,7 @@ from fmzip import __version__
 from fmzip.errors import FmzipError
 from fmzip.files import write_atomic
 from fmzip.report import text
+from fmzip.report.fields import flatten
 from fmzip.report.headline import (
     DROP_LIMIT,
     RAW_BITS,
@@ -17,10 +18,11 @@ from fmzip.report.headline import (
     memory_of,
     representatives,
 )
+from fmzip.report.memories import Memory, Saving
 from fmzip.report.merge import merge
 from fmzip.report.pairs import MapPair, window
 from fmzip.report.published import beside
-from fmzip.report.result import Coded, Memory, Result, flatten, parse
+from fmzip.report.result import Coded, Result, parse
 
 GLOSSARY = (
     ("counted", "every byte was counted: heads, tables, index, padding and burst rounding"),
@@ -141,6 +143,11 @@ def _section(
         ],
         "manifest": [(key, _value(value)) for key, value in flatten(result.manifest)],
         "baseline_rows": [(key, _value(value)) for key, value in flatten(result.baseline)],
+        "settings": [
+            (coded.name, list(coded.layers[0].settings), _settings(coded))
+            for coded in representatives(result.codecs)
+            if coded.layers and coded.layers[0].settings
+        ],
         "configurations": [
             (coded.name, [(key, _value(value)) for key, value in flatten(coded.config)])
             for coded in result.codecs
@@ -155,10 +162,10 @@ def _beside(result: Result, family: str) -> list[Coded]:
     return [c for c in representatives(result.codecs) if c.family.split("-")[0] == family]
 
 
-def _saved(coded: Coded, part: str) -> float | None:
-    """Fraction of the incremental energy that a codec saves on a part; None where unknown."""
+def _saved(coded: Coded, part: str) -> Saving | None:
+    """Incremental energies of a codec on a part; None where unknown."""
     found = next((memory for memory in coded.memories if memory.part == part), None)
-    return found.incremental.saved if found else None
+    return found.incremental if found else None
 
 
 def _energy_line(energy: Coded | None) -> str:
@@ -210,6 +217,12 @@ def _layer_tables(result: Result) -> Iterator[dict[str, Any]]:
             first = next(layer for layer in row if layer is not None)
             rows.append({"layer": first, "bits": [la.bits if la else None for la in row]})
         yield {"names": [coded.name for coded in codecs], "rows": rows}
+
+
+def _settings(coded: Coded) -> list[tuple[str, list[str]]]:
+    """What was set for each map: its name, and a text for each setting of the first map."""
+    keys = list(coded.layers[0].settings)
+    return [(la.name, [_value(la.settings.get(key)) for key in keys]) for la in coded.layers]
 
 
 def _value(value: Any) -> str:

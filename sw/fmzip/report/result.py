@@ -2,14 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fmzip.errors import FmzipError
-from fmzip.report.fields import Fields
+from fmzip.report.fields import Fields, flatten
+from fmzip.report.memories import Memory, Saving, about_energy, memories_of
 
+_OF_LAYERS = (
+    "name", "shape", "signed", "reads", "values", "raw_bytes", "bus_bytes", "bits_per_value",
+)  # fmt: skip
 KINDS = ("codec", "lossless", "bound", "requantise")
 
 
@@ -22,6 +26,7 @@ class Layer:
     name, shape, signed, reads : see ``fmzip_models.graph.Map``
     values, raw_bytes, bus_bytes : counts; ``bus_bytes`` is None for a bound
     bits : per value, on the bus
+    settings : what else the file says of it, such as step and mask
     """
 
     name: str
@@ -32,43 +37,7 @@ class Layer:
     raw_bytes: int
     bus_bytes: float | None
     bits: float
-
-
-@dataclass(frozen=True)
-class Saving:
-    """A modelled energy without and with a codec, pJ."""
-
-    raw_pj: float
-    coded_pj: float
-
-    @property
-    def saved(self) -> float:
-        """Fraction of the energy without codec; 0 where that is 0."""
-        return 1 - self.coded_pj / self.raw_pj if self.raw_pj else 0.0
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Energy on one part.
-
-    Members
-    -------
-    part, kind, source, verified, label : of its data, see ``fmzip.energy``
-    figures : by what is counted in: "incremental", "device ...", "with codec ..."
-    break_even_pj : energy per bit of memory from which the codec pays, None where unknown
-    """
-
-    part: str
-    kind: str
-    source: str
-    verified: bool
-    label: str
-    figures: dict[str, Saving]
-    break_even_pj: float | None
-
-    @property
-    def incremental(self) -> Saving:
-        return self.figures["incremental"]
+    settings: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -83,6 +52,9 @@ class Coded:
     top1, top5, agreement : percent; kl : nats; None where unknown
     drop, interval : of top-1, points; 95 %
     cycles : of the gateware per value, None where there is none
+    frames : pictures that the energies are of, None where unknown
+    paper : energy by a published formula that is kept for comparison, with what it leaves out
+    remarks : what the file says on its energies: reasons and sources
     published : what its authors say, as in the file
     """
 
@@ -105,6 +77,9 @@ class Coded:
     config: dict[str, Any]
     layers: tuple[Layer, ...]
     memories: tuple[Memory, ...]
+    frames: int | None = None
+    paper: Saving | None = None
+    remarks: tuple[str, ...] = ()
     published: Any = None
 
     @property
@@ -201,7 +176,8 @@ def _coded(name: str, found: Fields) -> Coded:
         cycles=found.maybe("cycles_per_value"),
         config=found.table("config").raw() if "config" in found else {},
         layers=tuple(_layer(row) for row in found.rows("layers")),
-        memories=tuple(_memories(found)),
+        memories=tuple(memories_of(found)),
+        **about_energy(found),
         published=found.raw().get("published"),
     )
 
@@ -216,56 +192,10 @@ def _layer(row: Fields) -> Layer:
         raw_bytes=int(row.number("raw_bytes")),
         bus_bytes=row.maybe("bus_bytes"),
         bits=row.number("bits_per_value"),
+        settings={key: value for key, value in row.raw().items() if key not in _OF_LAYERS},
     )
-
-
-def _memories(codec: Fields) -> Iterator[Memory]:
-    if "energy" not in codec:
-        return  # a bound moves no bytes
-    energy = codec.table("energy")
-    if "parts" in energy:
-        listed = isinstance(energy.get("parts"), list)
-        parts = energy.rows("parts") if listed else [row for _, row in energy.items("parts")]
-    else:
-        parts = [row for _, row in codec.items("energy")]
-    for row in parts:
-        figures = dict(_figures(row.raw(), ""))
-        if "incremental" not in figures:
-            row.table("incremental").number("raw_pj")  # says what is missing, and where
-            row.table("incremental").number("coded_pj")
-        yield Memory(
-            part=row.text("part"),
-            kind=row.text("kind"),
-            source=row.text("source"),
-            verified=row.flag("verified"),
-            label=row.text("label"),
-            figures=figures,
-            break_even_pj=row.maybe("break_even_pj_per_bit"),
-        )
-
-
-def _figures(found: Mapping[str, Any], path: str) -> Iterator[tuple[str, Saving]]:
-    """Every pair of energies in there, under the names that lead to it."""
-    if path and {"raw_pj", "coded_pj"} <= found.keys():
-        row = Fields(found, path)
-        if "raw_pj" in row and "coded_pj" in row:
-            yield path, Saving(row.number("raw_pj"), row.number("coded_pj"))
-    for key, value in found.items():
-        if isinstance(value, Mapping):
-            name = str(key).replace("_", " ")
-            yield from _figures(value, f"{path}, {name}" if path else name)
 
 
 def family_of(name: str) -> str:
     """What a name says before its setting: "dctcm" of "dctcm@0.25" and "dctcm (step 2)"."""
     return re.split(r"[@:=/\s(\[]", name, maxsplit=1)[0] or name
-
-
-def flatten(found: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested objects, by their path with dots; lists are leaves."""
-    for key, value in found.items():
-        name = f"{path}.{key}" if path else str(key)
-        if isinstance(value, Mapping):
-            yield from flatten(value, name)
-        else:
-            yield name, value

@@ -6,18 +6,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from fmzip.report.memories import Memory
 from fmzip.report.plots.style import BLUE, GREEN, INK, MUTED, ORANGE, PAPER, PURPLE, VERMILLION
-from fmzip.report.result import Coded, Memory
+from fmzip.report.result import Coded
 from fmzip.report.text import SPACE, joules, number, shown
 
 _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, VERMILLION)
 
 
-def energy_plot(coded: Coded, narrow: bool) -> Figure | None:
-    """Energy of the traffic, raw and coded, and the fraction saved in each way of counting."""
+def energy_plot(coded: Coded, narrow: bool) -> Figure:
+    """Energy of the traffic, raw and coded, and the fraction saved in each way of counting.
+
+    Raises
+    ------
+    ValueError : no energies are known of this codec
+    """
     memories = coded.memories
     if not memories:
-        return None
+        raise ValueError(f"no energies are known of {coded.name}")
     figures = list(dict.fromkeys(name for memory in memories for name in memory.figures))
     legend = 0.17 * len(figures) + 0.4
     height = 0.34 * len(memories) + 0.9
@@ -40,7 +46,8 @@ def energy_plot(coded: Coded, narrow: bool) -> Figure | None:
 
 
 def _name(memory: Memory) -> str:
-    return f"{shown(memory.kind, 10)}\n{shown(memory.part, 22)}"
+    part = shown(memory.part, 22)
+    return part if part.startswith(memory.kind) else f"{shown(memory.kind, 10)}\n{part}"
 
 
 def _absolute(axes: Axes, memories: Sequence[Memory]) -> None:

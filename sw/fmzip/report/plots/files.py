@@ -11,7 +11,7 @@ from fmzip.report.headline import headline, representatives
 from fmzip.report.merge import merge
 from fmzip.report.pairs import MapPair
 from fmzip.report.plots.energy import energy_plot
-from fmzip.report.plots.layers import layers_plot
+from fmzip.report.plots.layers import layer_names, layers_plot
 from fmzip.report.plots.maps import maps_plot
 from fmzip.report.plots.pareto import pareto_plot
 from fmzip.report.plots.style import Draw, png_file, svg_file
@@ -31,23 +31,17 @@ def plots_of(result: Result, maps: Sequence[MapPair] = ()) -> Iterator[tuple[str
     published = beside(result.codecs)
     if any(coded.drop is not None for coded in result.codecs):
         yield "pareto", lambda narrow: pareto_plot(result, published, narrow)
-    if layers_plot(result, narrow=False) is not None:
-        yield "layers", lambda narrow: _there(layers_plot(result, narrow))
+    if layer_names(result):
+        yield "layers", lambda narrow: layers_plot(result, narrow)
     coded = energy_codec(result)
     if coded is not None:
-        yield "energy", lambda narrow: _there(energy_plot(coded, narrow))
+        yield "energy", lambda narrow: energy_plot(coded, narrow)
     for k, pair in enumerate(maps):
 
         def draw(narrow: bool, pair: MapPair = pair) -> Figure:
             return maps_plot(pair.before, pair.after, narrow)
 
         yield f"map{k + 1}", draw
-
-
-def _there(figure: Figure | None) -> Figure:
-    if figure is None:
-        raise ValueError("there is nothing to draw")
-    return figure
 
 
 def write_plots(

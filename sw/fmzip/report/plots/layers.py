@@ -18,15 +18,22 @@ def panel_codecs(result: Result) -> list[Coded]:
     return [c for c in representatives(result.codecs) if c.layers][:PANELS]
 
 
-def layers_plot(result: Result, narrow: bool) -> Figure | None:
+def layer_names(result: Result) -> list[str]:
+    """Names of all maps of these codecs; none where there are more than one could tell apart."""
+    names = dict.fromkeys(la.name for coded in panel_codecs(result) for la in coded.layers)
+    return list(names) if len(names) <= LAYERS else []
+
+
+def layers_plot(result: Result, narrow: bool) -> Figure:
     """Bars of bits per value, the first map on top; a line where the whole network is.
 
-    None where there is nothing to draw, or more maps than anyone could tell apart.
+    Raises
+    ------
+    ValueError : there are no ``layer_names``
     """
-    codecs = panel_codecs(result)
-    names = list(dict.fromkeys(layer.name for coded in codecs for layer in coded.layers))
-    if not names or len(names) > LAYERS:
-        return None
+    codecs, names = panel_codecs(result), layer_names(result)
+    if not names:
+        raise ValueError("there are no maps to draw, or too many")
     look = looks(result.codecs)
     columns = min(len(codecs), 2 if narrow else 4)
     rows = math.ceil(len(codecs) / columns)

@@ -84,7 +84,7 @@ def _frontier(axes: Axes, real: Sequence[Coded]) -> list[Line2D]:
     """A staircase along those that nothing beats in bits and drop at once."""
     corners: list[tuple[float, float]] = []
     for coded in sorted(real, key=lambda c: (c.bits, c.drop or 0.0)):
-        drop = coded.drop or 0.0
+        drop = max(0.0, coded.drop or 0.0)  # a rise by chance beats nothing
         if not corners or drop < corners[-1][1]:
             corners.append((coded.bits, drop))
     if len(corners) < 2:
@@ -102,7 +102,7 @@ def _scales(axes: Axes, drawn: Sequence[Coded], more_bits: Sequence[float]) -> N
     ends = [end for coded in drawn for end in (coded.drop or 0.0, *(coded.interval or ()))]
     low, high = min([0.0, *ends]), max([0.5, *ends])
     if high > 4 * _LINEAR:
-        axes.set_yscale("symlog", linthresh=_LINEAR, linscale=1.5)
+        axes.set_yscale("symlog", linthresh=_LINEAR, linscale=1.5 if low > -_LINEAR else 0.75)
         ticks = [t for t in (-5, -2, -1, 0, 1, 2, 5, 10, 20, 50, 100) if low - 1 <= t <= high * 1.3]
         axes.set_yticks(ticks, labels=[number(tick, 0) for tick in ticks])
         axes.minorticks_off()
