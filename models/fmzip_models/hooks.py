@@ -10,6 +10,7 @@ without modules in them), these are maps:
 A module of an unknown class without parameters, that changes no shape, counts as an activation.
 Fusion is as in ``graph``, as far as modules tell. How often functions read a map is unknown, and so
 is its sign where a function made it: every map counts as read once, and as signed if it may be.
+What functions make and only functions read is not seen.
 """
 
 from dataclasses import dataclass, field
@@ -186,7 +187,10 @@ def hook(module: nn.Module, shape: tuple[int, int, int], reason: str) -> HookedG
         if _is_map(call.output) and alone and _is_stored(call):
             known.add(call.output.untyped_storage().data_ptr())
             taps[*call.place, OUT] = _map(call, call.output, OUT)
-    note = f"{reason}; maps found with module hooks, reads unknown and counted as 1"
+    note = (
+        f"{reason}; maps found with module hooks: those between functions are not seen, "
+        "reads unknown and counted as 1"
+    )
     return HookedGraph(module, taps, path, note)
 
 
