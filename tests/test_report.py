@@ -96,6 +96,12 @@ def test_an_interval_around_zero_is_said_to_prove_nothing() -> None:
     assert "top-1 rises by 0.10 points" in said({"fmz": ("codec", 2.0, -0.1)})[0]
 
 
+def test_memories_on_which_a_codec_does_not_pay_are_named() -> None:
+    _, notes = said({"dctcm": ("codec", 4.0, 0.2)})
+    assert "in an FPGA: dctcm takes more than it saves on" in notes
+    assert "HBM2" in notes
+
+
 def test_of_a_curve_the_smallest_setting_within_a_point_stands_for_the_codec() -> None:
     chosen = [coded.name for coded in representatives(parse(sample()).codecs)]
     assert "dctcm@0.25" in chosen

@@ -128,6 +128,8 @@ def _notes(result: Result, best: Coded | None) -> Iterator[str]:
             f"The interval of {shown(best.name)}'s drop contains 0: so few pictures do not tell "
             f"it from no drop at all."
         )
+    if best is not None:
+        yield from _costs_more(best)
     if lossless is not None:
         yield from _beaten(real, lossless)
     yield from _beside_plain(real)
@@ -136,8 +138,23 @@ def _notes(result: Result, best: Coded | None) -> Iterator[str]:
     yield from _bounds(result.codecs, lossless)
 
 
+def _costs_more(best: Coded) -> Iterator[str]:
+    """Memories on which a codec takes more energy than it saves, in some way of counting."""
+    ways: dict[str, list[str]] = {}
+    for memory in best.memories:
+        for way, figure in memory.figures.items():
+            if figure.saved < 0:
+                ways.setdefault(way, []).append(shown(memory.part))
+    for way, parts in ways.items():
+        yield (
+            f"Energy {way}: {shown(best.name)} takes more than it saves on {listed(parts)} "
+            f"(modelled)."
+        )
+
+
 def _contains_zero(coded: Coded) -> bool:
-    return coded.interval is not None and coded.interval[0] <= 0 <= coded.interval[1]
+    ends = coded.interval
+    return ends is not None and ends[0] <= 0 <= ends[1] and ends[0] < ends[1]
 
 
 def _beaten(real: Sequence[Coded], lossless: Coded) -> Iterator[str]:

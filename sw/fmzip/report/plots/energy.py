@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from fmzip.report.memories import Memory
 from fmzip.report.plots.style import BLUE, GREEN, INK, MUTED, ORANGE, PAPER, PURPLE, VERMILLION
@@ -85,6 +86,8 @@ def _saved(axes: Axes, memories: Sequence[Memory], figures: Sequence[str]) -> li
         )
         handles.append(Line2D([], [], color=colour, linewidth=5, label=shown(name, 48)))
     axes.axvline(0, color=INK, linewidth=0.8)
+    axes.spines["left"].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.grid(visible=False, axis="y")
     axes.set_title("saved", loc="left")
     axes.xaxis.set_major_formatter(lambda value, _: f"{number(value, 0)}{SPACE}%")
