@@ -5,8 +5,10 @@ import io
 import json
 import os
 import shutil
+import time
 import zipfile
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,15 @@ from fmzip.files import write_atomic
 Arrays = dict[str, np.ndarray]
 
 _ABOUT = "manifest.json"
+_KEPT_S = 30 * 24 * 3600  # then unfinished work in the cache is removed
+
+
+def _forget_old(directory: Path) -> None:
+    """Remove work that nobody came back to."""
+    for about in directory.glob(f"*/{_ABOUT}"):
+        with suppress(OSError):
+            if time.time() - about.stat().st_mtime > _KEPT_S:
+                shutil.rmtree(about.parent, ignore_errors=True)
 
 
 def cache_directory() -> Path:
@@ -43,6 +54,8 @@ class Checkpoint:
         text = json.dumps(manifest, sort_keys=True, indent=2) + "\n"
         key = hashlib.sha256(text.encode()).hexdigest()[:24]
         self._given = directory is not None
+        if not self._given:
+            _forget_old(cache_directory())
         self.path = (cache_directory() if directory is None else directory) / key
         try:
             self.path.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ same number of pictures, the last one filled up with black ones, and is computed
 its results do not depend on the number of processes, nor on where a run was interrupted.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -87,6 +88,11 @@ def check_device(name: str) -> torch.device:
         first = str(error).strip().splitlines()[0]
         raise FmzipError(f"device {name} cannot be used: {first}") from None
     return device
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -5,14 +5,13 @@ comparison, and through one compressed network for each lossy codec. A lossless 
 an answer, so it only needs the maps of the int8 network.
 """
 
-import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import redirect_stdout
+from contextlib import closing, redirect_stdout
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from fmzip.errors import FmzipError
 from fmzip.experiments import worker
 from fmzip.experiments.checkpoint import Arrays, Checkpoint
 from fmzip.experiments.entries import entries
-from fmzip.experiments.evaluate import Evaluator, Task, array_names, check_device
+from fmzip.experiments.evaluate import Evaluator, Task, array_names, check_device, cores
 from fmzip.experiments.manifest import manifest, pictures_digest, source_digest
 from fmzip.experiments.pair import BeforeAndAfter, before_and_after
 from fmzip.experiments.prepare import CALIBRATION, prepare
@@ -175,7 +174,7 @@ class Measurement:
         known = {k: self._checkpoint.load(k, names, len(part)) for k, part in enumerate(parts)}
         done = sum(len(parts[k]) for k, v in known.items() if v is not None)
         missing = [k for k, arrays in known.items() if arrays is None]
-        workers = min(self.config.workers or _cores(), len(missing))
+        workers = min(self.config.workers or cores(), len(missing))
         if task.device != "cpu" or (self.config.workers is None and len(missing) <= 2):
             workers = 1  # a process takes seconds to begin
         progress("measuring", done, len(indices))
@@ -183,11 +182,12 @@ class Measurement:
             results = _in_processes(task, parts, missing, workers)
         else:
             results = _in_turn(task, network, pictures, parts, missing)
-        for k, arrays in results:
-            self._checkpoint.save(k, arrays)
-            known[k] = arrays
-            done += len(parts[k])
-            progress("measuring", done, len(indices))
+        with closing(results):  # so that processes end even where this is interrupted
+            for k, arrays in results:
+                self._checkpoint.save(k, arrays)
+                known[k] = arrays
+                done += len(parts[k])
+                progress("measuring", done, len(indices))
         whole = [arrays for _, arrays in sorted(known.items()) if arrays is not None]
         return {name: np.concatenate([arrays[name] for arrays in whole]) for name in whole[0]}
 
@@ -211,13 +211,9 @@ def _split(pictures: Pictures, config: MeasureConfig) -> tuple[np.ndarray, np.nd
     return calibration, evaluation[: config.limit]
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _in_turn(
     task: Task, network: Network, pictures: Pictures, parts: list[np.ndarray], missing: list[int]
-) -> Iterator[tuple[int, Arrays]]:
+) -> Generator[tuple[int, Arrays], None, None]:
     evaluate = Evaluator(task, network, pictures)
     for k in missing:
         yield k, evaluate(parts[k])
@@ -225,8 +221,9 @@ def _in_turn(
 
 def _in_processes(
     task: Task, parts: list[np.ndarray], missing: list[int], workers: int
-) -> Iterator[tuple[int, Arrays]]:
+) -> Generator[tuple[int, Arrays], None, None]:
     """Batches as they are finished; each process opens network and pictures for itself."""
+    before = set(active_children())
     # Forking a process in which PyTorch has begun threads may hang.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), worker.begin, (task,))
     left = iter(missing)
@@ -247,5 +244,9 @@ def _in_processes(
             "a process was ended from outside, perhaps for want of memory: try fewer --workers or "
             "a smaller --batch; finished pictures are kept"
         ) from None
+    except BaseException:  # an interrupt, too: nobody wants to wait for batches that are begun
+        for process in set(active_children()) - before:
+            process.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

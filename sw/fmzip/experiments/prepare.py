@@ -7,7 +7,7 @@ import numpy as np
 from fmzip.baselines import Bits4, bits4_step
 from fmzip.codecs import CODECS
 from fmzip.experiments.entries import Entry, entries
-from fmzip.experiments.evaluate import Task, one_thread
+from fmzip.experiments.evaluate import Task, cores, one_thread
 from fmzip.experiments.manifest import network_digest
 from fmzip_models.capture import Calibration, calibrate, capture
 from fmzip_models.in_loop import frame_configs
@@ -51,7 +51,7 @@ def prepare(
             }
     return Task(
         config.model, config.weights, config.images, config.input, config.batch, config.device,
-        config.workers or 1, chosen, network_digest(network), found.scales, configs,
+        config.workers or cores(), chosen, network_digest(network), found.scales, configs,
         {name: bits4_step(counts[name], *_stored_type(found, name)) for name in counts},
     )  # fmt: skip
 

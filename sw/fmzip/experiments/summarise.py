@@ -175,8 +175,7 @@ def _traffic(
             ("raw_row_switches", raw.row_switches),
         )
     }
-    codec = entry.method if entry.kind == "codec" else None
     return {
         "traffic": {"label": "modelled", "per": "picture, on average", **planned},
-        "energy": energy.report(energy.Traffic(**planned), codec=codec),
+        "energy": energy.report(energy.Traffic(**planned), codec=entry.method),
     }
