@@ -154,3 +154,15 @@ def _check_real(codec: str, network: object, images: object, pictures: int) -> N
                 max(0.25 * found.std_lsb[stored.name], 1),
             )
             check(config, [m.values for m in same])
+
+
+@pytest.mark.parametrize("precision", ["high", "medium"])
+def test_a_users_coarser_matrix_products_change_nothing(precision: str) -> None:
+    rng = np.random.default_rng(8)
+    config = FrameConfig(64, 40, 40, tile_rows=4, tile_cols=40, coder=Coder.BITMAP, step=200)
+    torch.set_float32_matmul_precision(precision)
+    try:
+        check(config, [value_map(config, kind, rng) for kind in ("random", "smooth")])
+        assert torch.get_float32_matmul_precision() == precision
+    finally:
+        torch.set_float32_matmul_precision("highest")
