@@ -14,10 +14,13 @@ from fmzip.files import write_atomic
 
 @app.command()
 def hil(
-    model: Annotated[str | None, typer.Option(help="resnet18, resnet34 or resnet50")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="name of a network, FILE.py:CALLABLE or FILE.onnx; else the stand-in"),
+    ] = None,
     weights: Annotated[Path | None, typer.Option(help=".safetensors or .pth")] = None,
     images: Annotated[
-        Path | None, typer.Option(help="folder with labels.csv, or one folder per class")
+        Path | None, typer.Option(help="folder with labels.csv, one folder per class, or .npz")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="pictures")] = 4,
     codec: Annotated[str, typer.Option(help=" or ".join(CODECS))] = "dctcm",
