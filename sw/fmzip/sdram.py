@@ -23,6 +23,7 @@ class Cycles:
     wr: int  # last data written to PRE
     rfc: int  # REF to anything
     mrd: int  # MRS to anything
+    turn: int  # RD to WR: its data, and an idle cycle of the bus behind them
     cke: int  # CKE low
     xp: int  # CKE high to a command
     refi: int  # average from REF to REF, at most
@@ -107,6 +108,7 @@ class SdramPart:
             wr=least(self.wr_ns, self.wr_clocks),
             rfc=least(self.rfc_ns),
             mrd=least(self.mrd_ns, self.mrd_clocks),
+            turn=cas + 2,
             cke=self.cke_clocks,
             xp=self.xp_clocks,
             refi=floor(self.refi_ns * clock_hz / 1e9 + 1e-6),
