@@ -54,6 +54,7 @@ class PortSwitch(wiring.Component):
     abort : In(1), the users are reset in this cycle: what the memory still expects or delivers is
         made up or dropped
     idle : Out(1), nothing is under way
+    owner : Out, whose words are under way
     """
 
     def __init__(self, users: int):
@@ -63,14 +64,14 @@ class PortSwitch(wiring.Component):
             "port": Out(MemoryPort),
             "abort": In(1),
             "idle": Out(1),
+            "owner": Out(range(users)),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        port = self.port
+        port, owner = self.port, self.owner
         m.submodules.requests = requests = Slice(Request)
         wiring.connect(m, requests.o, wiring.flipped(port.request))
-        owner = Signal(range(self._count))
         draining = Signal()
         owed = Signal(range(8 * ROW_WORDS))  # words that are still to move
         room = owed < 6 * ROW_WORDS

@@ -15,6 +15,8 @@ from fmzip_hw.framepath import FramePath
 from fmzip_hw.memport import MemoryPort, PortSwitch
 from fmzip_hw.stage import Stage
 
+_HOST = 2  # its place among the users of the memory port
+
 
 class Soc(wiring.Component):
     """All of a board but its pins: link bytes on one side, a memory port on the other.
@@ -76,7 +78,7 @@ class Soc(wiring.Component):
         wiring.connect(m, windows.windows[2], host_memory.bus)
         wiring.connect(m, path.writes, switch.users[0])
         wiring.connect(m, path.reads, switch.users[1])
-        wiring.connect(m, host_memory.port, switch.users[2])
+        wiring.connect(m, host_memory.port, switch.users[_HOST])
         wiring.connect(m, switch.port, wiring.flipped(self.memory))
         wiring.connect(m, stage.o, path.i)
         wiring.connect(m, path.o, stage.i)
@@ -123,7 +125,7 @@ class Soc(wiring.Component):
         """The events of every cycle. The host's own accesses to the memory are not counted."""
         path, stage, port, events = self._path, self._stage, switch.port, counters.events
         request, host = port.request, Signal()
-        m.d.comb += host.eq(~path.running)
+        m.d.comb += host.eq(~path.running | (switch.owner == _HOST))
         asked = request.valid & request.ready & ~host
         writes = request.payload.write
         wrote = port.w.valid & port.w.ready & ~host

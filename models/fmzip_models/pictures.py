@@ -36,6 +36,8 @@ def split(n: int, calibration: int) -> tuple[np.ndarray, np.ndarray]:
     ------
     ValueError : nothing would be left on one side
     """
+    if n < 2:
+        raise ValueError(f"{n} pictures: at least two are needed, one for calibration")
     if not 1 <= calibration < n:
         raise ValueError(f"calibration must be 1 to {n - 1} of {n} pictures, not {calibration}")
     chosen = np.arange(calibration) * n // calibration
@@ -148,7 +150,13 @@ class FolderPictures(Pictures):
                 raise FmzipError(f"{where}: label {label} is not one of 0 to {classes - 1}")
             if not (directory / file).is_file():
                 raise FmzipError(f"{where}: no such file {directory / file}")
-        listed = {(directory / file).resolve() for file, _, _ in rows}
+        listed: set[Path] = set()
+        for file, _, where in rows:
+            path = (directory / file).resolve()
+            if path in listed:
+                # It could be in calibration and in evaluation, or have two labels.
+                raise FmzipError(f"{where}: {file} is listed twice")
+            listed.add(path)
         unlabelled = [p for p in _files(directory) if p.resolve() not in listed]
         if unlabelled:
             raise FmzipError(

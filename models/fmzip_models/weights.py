@@ -4,6 +4,7 @@ For one of the known networks, the file decides width, number of classes and cha
 everything else must fit.
 """
 
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -103,7 +104,9 @@ def read(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             tensors = load_file(path)
         elif path.suffix in (".pth", ".pt"):
-            tensors = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of odd pickles: they are refused, or read
+                tensors = torch.load(path, map_location="cpu", weights_only=True)
         else:
             raise FmzipError(f"{path}: weights must be .pth, .pt or .safetensors")
     except FmzipError:

@@ -1,5 +1,6 @@
 """The one way to a board, real or virtual: registers, stage, memory and frames over a port."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ import numpy as np
 import serial
 
 from fmzip import regs
-from fmzip.errors import FormatError, LinkError
+from fmzip.errors import FmzipError, FormatError, LinkError
 from fmzip.format import BLOCK, FrameConfig, multiplier
 from fmzip.link import Receiver, Reply, request
 from fmzip.protocol import MAX_WORDS, Op, max_packet
@@ -49,7 +50,7 @@ class Device:
     """
 
     def __init__(self, port: str = VIRTUAL):
-        self.port = port
+        self.port = port.rstrip(":")  # as messages name it
         self._sequence = 0
         self._receiver = Receiver()
         self._pending: list[Reply] = []
@@ -96,7 +97,8 @@ class Device:
     @property
     def tier(self) -> str:
         """The word for every result that comes from this port: simulated or measured."""
-        return "simulated" if self.port.startswith(VIRTUAL) else "measured"
+        # The port says so itself: its URL may be spelt in many ways.
+        return str(getattr(self._serial, "tier", "measured"))
 
     # Words ---------------------------------------------------------------------------------------
 
@@ -301,10 +303,17 @@ def _open(port: str) -> serial.SerialBase:
     known = {point.name for point in entry_points(group="fmzip.ports")}
     # pyserial wants the slashes; without them it takes the URL for the name of a device.
     url = f"{scheme}://{rest.removeprefix('//')}" if colon and scheme in known else port
-    with _link_errors(port):
-        return serial.serial_for_url(
-            url, baudrate=BAUD, timeout=_OPEN_TIMEOUT_S, write_timeout=REPLY_TIMEOUT_S
-        )
+    if not port:
+        raise LinkError(f"no port given; expected {VIRTUAL}, a serial device or a pyserial URL")
+    with _link_errors(port.rstrip(":")):
+        try:
+            return serial.serial_for_url(
+                url, baudrate=BAUD, timeout=_OPEN_TIMEOUT_S, write_timeout=REPLY_TIMEOUT_S
+            )
+        except (FmzipError, OSError, ValueError):
+            raise
+        except Exception as error:  # what pyserial's handlers make of odd URLs
+            raise ValueError(f"not a port: {error}") from None
 
 
 @contextmanager
@@ -312,7 +321,9 @@ def _link_errors(port: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:  # pyserial's own errors are OSErrors
-        text = str(error).replace("\n", " ")
+        text = " ".join(str(error).split())
+        if isinstance(error, OSError) and error.errno and error.strerror:
+            text = os.strerror(error.errno)  # pyserial's own text says it twice
         raise LinkError(text if port in text else f"{port}: {text}") from None
 
 

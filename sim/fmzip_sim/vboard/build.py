@@ -49,12 +49,15 @@ def build(lanes: int = 8, *, two_phase: bool = False) -> Path:
     if program.exists():
         return program
     compiler = shutil.which(os.environ.get("CXX", "g++"))
+    if compiler is None and "CXX" in os.environ:
+        raise ToolError(f"CXX: {os.environ['CXX']} not found, it compiles the virtual board")
     if compiler is None:
         raise ToolError("g++ not found, it compiles the virtual board: apt-get install g++")
+    # Said before the lock: whoever waits for another process to do it waits as long.
+    _LOG.info("compiling the virtual board (once, one to three minutes)")
     with locked(directory):
         if program.exists():  # another process was faster
             return program
-        _LOG.info("compiling the virtual board (once, about a minute)")
         soc = PlainPorts(Soc(lanes=lanes, memory_log2=MEMORY_LOG2))
         netlist = rtlil.convert(soc, name="soc", emit_src=False)
         (directory / "soc.il").write_text(netlist)

@@ -33,6 +33,7 @@ class Serial(SerialBase):
     """
 
     is_open: bool
+    tier = "simulated"  # the label of every result that comes through it
 
     def open(self) -> None:
         """Build the board if need be, and start it.

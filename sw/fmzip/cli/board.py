@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from fmzip.cli.app import app
-from fmzip.cli.checks import check_writable, codec_called, say_what_is_slow
+from fmzip.cli.checks import check_pair, check_writable, codec_called, say_what_is_slow
 from fmzip.codecs import CODECS
 from fmzip.files import write_atomic
 
@@ -38,6 +38,7 @@ def hil(
     """Stream a network's stored maps through a board, and compare every byte."""
     codec_called(codec)
     check_writable(json_file)
+    check_pair(weights, json_file)
     say_what_is_slow()
     from rich.console import Console
 

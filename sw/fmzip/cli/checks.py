@@ -1,6 +1,7 @@
 """What commands share: options that are looked at before anything slow is done."""
 
 import logging
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +25,12 @@ def check_writable(path: Path | None) -> None:
     """Find out before a long run, not behind it, that its results could not be written."""
     if path is None:
         return
-    if path.is_dir() or not path.absolute().parent.is_dir():
+    if (path.exists() and not path.is_file()) or not path.absolute().parent.is_dir():
         raise FmzipError(f"{path}: not a file in an existing directory")
+    try:
+        tempfile.TemporaryFile(dir=path.absolute().parent).close()
+    except OSError as error:
+        raise FmzipError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def codec_called(name: str) -> Codec:
@@ -35,8 +40,10 @@ def codec_called(name: str) -> Codec:
         raise typer.BadParameter(str(error), param_hint="--codec") from None
 
 
-def check_pair(source: Path, target: Path) -> None:
+def check_pair(source: Path | None, target: Path | None) -> None:
     """Refuse to overwrite the input."""
+    if source is None or target is None:
+        return
     if target.exists() and source.exists() and target.samefile(source):
         raise FmzipError(f"{target}: is the input itself; choose another file for the output")
 

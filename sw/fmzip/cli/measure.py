@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from fmzip.cli.app import app
-from fmzip.cli.checks import check_writable, say_what_is_slow
+from fmzip.cli.checks import check_pair, check_writable, say_what_is_slow
 from fmzip.errors import FmzipError
 from fmzip.files import write_atomic
 
@@ -68,6 +68,8 @@ def measure(
     normalisation = _numbers(mean, "--mean"), _numbers(std, "--std")
     check_writable(json_file)
     check_writable(html)
+    for target in (json_file, html):
+        check_pair(weights, target)
     say_what_is_slow()
     from rich.console import Console
 

@@ -12,7 +12,8 @@ RESULTS = Path(__file__).parents[3] / "docs" / "results"
 
 
 @cache
-def _load(name: str) -> dict[str, Any]:
+def load_result(name: str) -> dict[str, Any]:
+    """A file of docs/results; FmzipError where it cannot be read."""
     path = RESULTS / name
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -29,7 +30,7 @@ def results() -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for path in sorted(RESULTS.glob("hil-*.json"), reverse=True):
-        run = _load(path.name)
+        run = load_result(path.name)
         layers, count = run["layers"], run["counters"]
         raw = sum(layer["raw_bytes"] for layer in layers)
         coded = sum(layer["coded_bytes"] for layer in layers)
@@ -50,7 +51,7 @@ def results() -> str:
 
 def area() -> str:
     """Runs of `fmzip area`."""
-    found = _load("area.json")
+    found = load_result("area.json")
     groups: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
     for row in found["rows"]:
         groups[row["component"], row["lanes"]].append(row)
@@ -77,7 +78,7 @@ def area() -> str:
 
 def speed() -> str:
     """A run of bench/reference.py."""
-    found = _load("bench-reference.json")
+    found = load_result("bench-reference.json")
     lines = [
         "| codec | lossless | encode Mvalue/s | decode Mvalue/s | bits per value |",
         "|---|---|---|---|---|",

@@ -4,38 +4,26 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from fmzip.experiments.measure import Progress as Report
+from fmzip.experiments.progress import bar
 
 
 @contextmanager
 def picture_bar() -> Iterator[Report]:
     """A progress bar on stderr, in pictures, with the time left; a function that moves it."""
-    columns = (
-        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
-        TextColumn("pictures"), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=None)
+    with bar("pictures") as (progress, task):
         current = ""
 
         def report(what: str, done: int, total: int) -> None:
             nonlocal current
             if what != current:
                 # The time left is that of this step, not of what went before.
-                bar.reset(task, description=what, completed=done, total=total or None)
+                progress.reset(task, description=what, completed=done, total=total or None)
                 current = what
-            bar.update(task, completed=done, total=total or None)
+            progress.update(task, completed=done, total=total or None)
 
         yield report
 

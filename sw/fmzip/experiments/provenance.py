@@ -26,11 +26,17 @@ def provenance() -> dict[str, str]:
 
 def _commit() -> str | None:
     """Short name of the commit, with + where files differ from it; None outside a checkout."""
-    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    # Documents and results are no part of what makes a result.
+    name = _git("rev-parse", "--short", "HEAD")
+    changed = _git("status", "--porcelain", "--", ":/", ":!/docs", ":!/*.md")
+    return f"{name}+" if name and changed else name
+
+
+def _git(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10,
-            check=False,
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True,
+            timeout=10, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None

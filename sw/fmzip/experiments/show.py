@@ -3,33 +3,21 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from fmzip.experiments.hil import HilResult
 from fmzip.experiments.hil import Progress as Report
+from fmzip.experiments.progress import bar
 from fmzip_boards.area import AreaRow
 
 
 @contextmanager
 def progress_bar() -> Iterator[Report]:
     """A progress bar on stderr, in values, with the time left; a function that moves it."""
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("values"),
-        TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=None)
+    with bar("values") as (progress, task):
 
         def report(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total or None)
+            progress.update(task, description=what, completed=done, total=total or None)
 
         yield report
 

@@ -1,0 +1,70 @@
+"""Generated parts of docs/results.md and the README: runs of ``fmzip measure`` in docs/results."""
+
+from typing import Any
+
+from fmzip.docgen.result_parts import RESULTS, load_result
+from fmzip.errors import FmzipError
+
+_PART = "IS42S16160B-7"  # the memory whose savings the tables show
+
+
+def measured() -> str:
+    """A table per run, the largest network's run first."""
+    runs = [load_result(path.name) for path in sorted(RESULTS.glob("measure-*.json"))]
+    if not runs:
+        raise FmzipError(f"{RESULTS}: no measure-*.json; make results writes them")
+    return "\n\n".join(f"### {_title(run)}\n\n{_table(run)}\n\n{_made_with(run)}" for run in runs)
+
+
+def headline() -> str:
+    """The run on ResNet-18, for the README."""
+    run = load_result("measure-resnet18.json")
+    return f"{_title(run)}:\n\n{_table(run)}"
+
+
+def _title(run: dict[str, Any]) -> str:
+    base = run["baseline"]
+    return (
+        f"{run['manifest']['network']}, {base['pictures']} pictures: top-1 "
+        f"{base['float_top1']:.1f} % float, {base['int8_top1']:.1f} % int8"
+    )
+
+
+def _table(run: dict[str, Any]) -> str:
+    lines = [
+        "| codec | bits per value | ratio | top-1 drop, points (95 %) | agreement | KL, nats "
+        "| DRAM energy saved |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, found in run["codecs"].items():
+        bits, ratio = f"{found['bits_per_value']:.3f}", f"{found['ratio']:.2f}"
+        if found["bound"]:
+            lines.append(f"| {name} (a bound, not a codec) | {bits} | {ratio} | | | | |")
+            continue
+        if found["lossless"]:
+            quality = "none, lossless | 100 % | 0"
+        else:
+            low, high = found["top1_drop_interval"]
+            quality = (
+                f"{found['top1_drop']:.1f} ({low:.1f} to {high:.1f}) "
+                f"| {found['agreement']:.1f} % | {found['kl']:.4f}"
+            )
+        lines.append(f"| `{name}` | {bits} | {ratio} | {quality} | {_saved(found)} |")
+    return "\n".join(lines)
+
+
+def _saved(found: dict[str, Any]) -> str:
+    for part in found["energy"]["parts"]:
+        if part["part"] == _PART:
+            return f"{part['incremental']['saved']:.1%}"
+    return ""
+
+
+def _made_with(run: dict[str, Any]) -> str:
+    manifest = run["manifest"]
+    config = manifest["config"]
+    return (
+        f"`{manifest['command']}`, commit {manifest.get('commit', 'unknown')}, seed "
+        f"{manifest['seed']}; scales ({config['scales']}), steps and masks made on "
+        f"{manifest['calibration_pictures']} other pictures."
+    )
