@@ -26,9 +26,9 @@ def provenance() -> dict[str, str]:
 
 def _commit() -> str | None:
     """Short name of the commit, with + where files differ from it; None outside a checkout."""
-    # Documents and results are no part of what makes a result.
+    # Documents, results and tests are no part of what makes a result.
     name = _git("rev-parse", "--short", "HEAD")
-    changed = _git("status", "--porcelain", "--", ":/", ":!/docs", ":!/*.md")
+    changed = _git("status", "--porcelain", "--", ":/", ":!/docs", ":!/tests", ":!/*.md")
     return f"{name}+" if name and changed else name
 
 
