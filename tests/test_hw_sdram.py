@@ -33,7 +33,7 @@ def random_plan(part: SdramPart, seed: int, requests: int, *, longest: int = 12)
     for _ in range(requests):
         words = min(generator.choice([1, 1, 2, 3, longest]), ROW_WORDS)
         address = generator.choice(places) * ROW_WORDS
-        address += generator.choice([0, ROW_WORDS - words, generator.randrange(8)])
+        address += min(generator.choice([0, ROW_WORDS, generator.randrange(8)]), ROW_WORDS - words)
         wait = generator.choice([0, 0, 0, 0, 1, 5, 17])
         if generator.random() < 0.55:
             data = tuple(generator.getrandbits(64) for _ in range(words))
