@@ -27,8 +27,8 @@ sim: setup  ## cocotb benches on the emitted Verilog (WAVES=1 keeps waves)
 check: setup  ## ruff, mypy, import floors
 	$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
 
-bench: setup  ## speed of the reference beside zstd, speed of the virtual board
-	$(PY) bench/reference.py && $(PY) bench/vboard.py
+bench: setup  ## speed of reference, baselines, codecs in the loop and virtual board, beside peers
+	$(PY) bench/reference.py && $(PY) bench/baselines.py && $(PY) bench/in_loop.py && $(PY) bench/vboard.py
 
 area: setup  ## LUT, FF, DSP, EBR and Fmax of encoder and decoder, out of context on ECP5
 	$(FMZIP) area
