@@ -9,7 +9,8 @@ from tests.stream_bench import simulate
 
 from fmzip_hw.sdram import SdramController
 from fmzip_sim.patterns import PATTERNS
-from fmzip_sim.sdram_model import ChipPins, SdramChip
+from fmzip_sim.sdram_model import SdramChip
+from fmzip_sim.sdram_pins import ChipPins
 
 STATUS = ("command", "bank", "all_banks", "open", "asleep", "hit", "miss", "conflict",
           "turnaround", "owed", "late", "ready")  # fmt: skip

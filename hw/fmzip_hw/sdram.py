@@ -7,7 +7,7 @@ So a 16-byte command of ``fmzip.regs.BURST_BYTES`` is eight commands RD or WR he
 """
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
-from amaranth.lib import enum, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
@@ -15,41 +15,12 @@ from fmzip.sdram import POSTPONED_MAX, Cycles, SdramPart
 from fmzip_hw.memport import PORT_BITS, MemoryPort
 from fmzip_hw.sdrambank import Bank, Timer
 from fmzip_hw.sdramdata import ReadCollector
+from fmzip_hw.sdrampins import DQ_BITS, Command, sdram_pins
 from fmzip_hw.sdrampower import CALM_CYCLES, PowerUp, RefreshDebt, Sleep
 from fmzip_hw.sdramqueue import WORD_BEATS, RequestQueue
 from fmzip_hw.stream import Slice
 
-DQ_BITS = 16
 _ALL_BANKS = 1 << 10  # A10 with PRE
-
-
-class Command(enum.Enum, shape=3):  # type: ignore[call-arg]
-    """What is on the command pins: RAS#, CAS#, WE#, active low, from bit 2."""
-
-    MRS = 0
-    REF = 1
-    PRE = 2
-    ACT = 3
-    WR = 4
-    RD = 5
-    NOP = 7
-
-
-def sdram_pins(part: SdramPart) -> wiring.Signature:
-    """The pins of a chip, seen from the controller."""
-    return wiring.Signature({
-        "cke": Out(1, init=1),
-        "cs_n": Out(1),
-        "ras_n": Out(1, init=1),
-        "cas_n": Out(1, init=1),
-        "we_n": Out(1, init=1),
-        "ba": Out(part.bank_bits),
-        "a": Out(part.row_bits),
-        "dqm": Out(DQ_BITS // 8, init=3),
-        "dq_o": Out(DQ_BITS),
-        "dq_oe": Out(1),
-        "dq_i": In(DQ_BITS),
-    })  # fmt: skip
 
 
 class SdramController(wiring.Component):
@@ -155,6 +126,9 @@ class SdramController(wiring.Component):
         for name in ("hit", "miss", "conflict"):
             m.d.sync += getattr(self, name).eq(getattr(queue, name))
         give = _Commands()
+        m.submodules.rrd = rrd = Timer(self._cycles.rrd)
+        m.d.comb += rrd.start.eq(give.act_now | give.act_next)
+        self._look_ahead(m, give, queue, debt, banks, rrd)
         with m.If(~power_up.done):
             m.d.comb += [
                 give.prea.eq(power_up.prea),
@@ -164,10 +138,31 @@ class SdramController(wiring.Component):
         with m.Elif(sleep.awake & debt.go):
             self._refresh(m, give, debt, banks)
         with m.Elif(sleep.awake):
-            self._serve(m, give, queue, debt, banks, words, collector)
+            self._serve(m, give, queue, banks, words, collector, rrd)
         self._note(m, give, queue, banks)
         self._drive(m, give, queue, words)
         return m
+
+    def _look_ahead(
+        self,
+        m: Module,
+        give: "_Commands",
+        queue: RequestQueue,
+        debt: RefreshDebt,
+        banks: list[Bank],
+        rrd: Timer,
+    ) -> None:
+        """Whether the next request's row may be closed or opened in the next cycle."""
+        now, next_ = queue.now, queue.next
+        may_act = Array(bank.may_act for bank in banks)
+        may_pre = Array(bank.may_pre for bank in banks)
+        ahead = now.valid & now.opened & next_.valid & (next_.bank != now.bank) & ~debt.soon
+        closed = ~next_.opened & ~next_.foreign
+        # A cycle early: what allows them stays, unless the request moves on or is looked up again.
+        m.d.sync += [
+            give.pre_ahead.eq(ahead & next_.foreign & may_pre[next_.bank] & ~give.pre_next),
+            give.act_ahead.eq(ahead & closed & may_act[next_.bank] & rrd.over & ~give.act_next),
+        ]
 
     def _refresh(self, m: Module, give: "_Commands", debt: RefreshDebt, banks: list[Bank]) -> None:
         with m.If(self.open):
@@ -181,24 +176,22 @@ class SdramController(wiring.Component):
         m: Module,
         give: "_Commands",
         queue: RequestQueue,
-        debt: RefreshDebt,
         banks: list[Bank],
         words: Slice,
         collector: ReadCollector,
+        rrd: Timer,
     ) -> None:
         """Decide for the request under way, but first for the next one's row."""
         now, next_ = queue.now, queue.next
         may_act = Array(bank.may_act for bank in banks)
         may_pre = Array(bank.may_pre for bank in banks)
-        m.submodules.rrd = rrd = Timer(self._cycles.rrd)
         m.submodules.bus = bus = Timer(self._cycles.turn)
-        m.d.comb += [rrd.start.eq(give.act_now | give.act_next), bus.start.eq(give.read)]
-        ahead = now.valid & now.opened & next_.valid & (next_.bank != now.bank) & ~debt.soon
+        m.d.comb += bus.start.eq(give.read)
         first = now.column[: exact_log2(WORD_BEATS)] == 0
         m.d.comb += collector.first.eq(first)
-        with m.If(ahead & next_.foreign & may_pre[next_.bank]):
+        with m.If(give.pre_ahead & next_.valid):
             m.d.comb += give.pre_next.eq(1)
-        with m.Elif(ahead & ~next_.opened & ~next_.foreign & may_act[next_.bank] & rrd.over):
+        with m.Elif(give.act_ahead & next_.valid):
             m.d.comb += give.act_next.eq(1)
         with m.Elif(now.valid & now.opened):
             with m.If(Array(bank.may_column for bank in banks)[now.bank]):
@@ -282,3 +275,4 @@ class _Commands:
         self.mrs, self.ref, self.prea = Signal(), Signal(), Signal()
         self.pre_now, self.act_now, self.write, self.read = (Signal() for _ in range(4))
         self.pre_next, self.act_next = Signal(), Signal()
+        self.pre_ahead, self.act_ahead = Signal(), Signal()  # may be given, if nothing changed
