@@ -225,7 +225,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 def test_no_compiler_is_said_in_one_line(tmp_path: Path) -> None:
     done = fmzip("hil", env={"FMZIP_BUILD": str(tmp_path), "CXX": "no-such-compiler"})
     assert done.returncode == 1
-    assert "apt-get install g++" in done.stderr
+    assert "CXX: no-such-compiler not found" in done.stderr
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
 

@@ -345,7 +345,12 @@ def test_a_signal_ends_the_command_and_its_processes_at_once(cache: Path) -> Non
     fmzip = Path(sys.executable).with_name("fmzip")
     command = [fmzip, "measure", "--codec", "dctcm,zstd", "--workers", "2"]
     with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell's background job ignores interrupts, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as running:
         deadline = time.monotonic() + 60
         while not list(cache.rglob("batch-*.npz")) and time.monotonic() < deadline:
