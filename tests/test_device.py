@@ -369,6 +369,19 @@ def test_a_frame_that_waits_for_the_host_does_not_count_cycles(shared: Device) -
     _control(shared, "reset")
 
 
+def test_what_the_host_reads_and_writes_beside_a_frame_is_not_counted(shared: Device) -> None:
+    shared.counters(clear=True)
+    _begin(shared, "write", 100, given=100)
+    time.sleep(0.05)
+    seen = shared.counters()
+    shared.read_memory(0, 2048)
+    shared.write_memory(1 << 20, bytes(1024))
+    assert shared.counters() == seen
+    assert _status(shared)["writing"] == 1
+    _control(shared, "reset")
+    Checker(shared).check(CASE)
+
+
 # Boards ------------------------------------------------------------------------------------------
 
 
@@ -491,3 +504,16 @@ def test_a_port_that_does_not_exist_is_one_line(port: str) -> None:
     text = str(caught.value)
     assert text.isprintable()
     assert port in text
+
+
+@pytest.mark.parametrize("port", ["vboard:", "VBOARD://", "vboard://?lanes=8"])
+def test_the_virtual_board_is_simulated_however_it_is_spelt(port: str) -> None:
+    with Device(port) as device:
+        assert device.tier == "simulated"
+
+
+def test_no_port_and_no_url_are_one_line() -> None:
+    for port in ("", "hwgrep://("):
+        with pytest.raises(LinkError) as it:
+            Device(port)
+        assert str(it.value).isprintable()

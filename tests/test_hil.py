@@ -194,6 +194,15 @@ def test_what_cannot_work_is_one_line_and_exit_status_1(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_results_do_not_overwrite_the_weights(tmp_path: Path) -> None:
+    weights = tmp_path / "net.safetensors"
+    weights.write_bytes(b"weights")
+    done = fmzip("hil", "--weights", str(weights), "--json", str(weights))
+    assert done.returncode == 1
+    assert "is the input itself" in done.stderr
+    assert weights.read_bytes() == b"weights"
+
+
 def test_usage_errors_exit_with_2() -> None:
     for options in (["--limit", "0"], ["--codec", "none"], ["--unknown"]):
         assert fmzip("hil", *options).returncode == 2

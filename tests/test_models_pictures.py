@@ -122,6 +122,7 @@ def test_a_directory_without_pictures_is_refused(tmp_path: Path) -> None:
         ("file,label\n0.png,-1\n", "line 2: label -1 is not one of 0 to 9"),
         ("file,label\n9.png,1\n", "line 2: no such file"),
         ("label,file\n1\n", "line 2: no such file"),
+        ("file,label\n0.png,1\n1.png,1\n0.png,2\n", "line 4: 0.png is listed twice"),
         ("file,label\n\xff\xfe\n", "not a comma-separated text file in UTF-8"),
     ],
 )
