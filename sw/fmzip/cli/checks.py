@@ -55,3 +55,15 @@ def about(path: Path) -> Iterator[None]:
         yield
     except (FmzipError, ValueError, TypeError) as error:
         raise FmzipError(f"{path}: {error}") from None
+
+
+def numbers(text: str | None, option: str) -> tuple[float, ...] | None:
+    """Numbers of an option such as ``0.1,0.25``; None where it is not given."""
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not numbers such as 0.1,0.25,0.5", param_hint=option
+        ) from None

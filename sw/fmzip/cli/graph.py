@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fmzip.cli.app import app
-from fmzip.cli.checks import say_what_is_slow
+from fmzip.cli.checks import numbers, say_what_is_slow
 
 if TYPE_CHECKING:
     from fmzip_models.zoo import Network
@@ -31,7 +31,7 @@ def graph(
     as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
 ) -> None:
     """Print the feature maps that a network stores to DRAM."""
-    numbers = _numbers(mean, "--mean"), _numbers(std, "--std")
+    numbers = numbers(mean, "--mean"), numbers(std, "--std")
     say_what_is_slow()
     import contextlib
     import sys
@@ -105,14 +105,3 @@ def _print(found: dict[str, Any]) -> None:
     )
     for text in (line, *filter(None, [found["note"]])):
         console.print(text, soft_wrap=True, highlight=False, markup=False)
-
-
-def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is not numbers such as 0.5,0.5,0.5", param_hint=option
-        ) from None

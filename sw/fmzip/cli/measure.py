@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from fmzip.cli.app import app
-from fmzip.cli.checks import check_pair, check_writable, say_what_is_slow
+from fmzip.cli.checks import check_pair, check_writable, numbers, say_what_is_slow
 from fmzip.errors import FmzipError
 from fmzip.files import write_atomic
 
@@ -64,8 +64,8 @@ def measure(
     std: Annotated[str | None, typer.Option(metavar="X,X,X", help="of each channel")] = None,
 ) -> None:
     """Measure bits, accuracy and DRAM energy of codecs on a network."""
-    several = _numbers(steps, "--steps") or (step,)
-    normalisation = _numbers(mean, "--mean"), _numbers(std, "--std")
+    several = numbers(steps, "--steps") or (step,)
+    normalisation = numbers(mean, "--mean"), numbers(std, "--std")
     check_writable(json_file)
     check_writable(html)
     for target in (json_file, html):
@@ -104,14 +104,3 @@ def measure(
     console.print(measure_table(result))
     for line in measure_lines(result):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-
-
-def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is not numbers such as 0.1,0.25,0.5", param_hint=option
-        ) from None
