@@ -57,7 +57,7 @@ def about(path: Path) -> Iterator[None]:
         raise FmzipError(f"{path}: {error}") from None
 
 
-def numbers(text: str | None, option: str) -> tuple[float, ...] | None:
+def numbers_of(text: str | None, option: str) -> tuple[float, ...] | None:
     """Numbers of an option such as ``0.1,0.25``; None where it is not given."""
     if text is None:
         return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fmzip.cli.app import app
-from fmzip.cli.checks import numbers, say_what_is_slow
+from fmzip.cli.checks import numbers_of, say_what_is_slow
 
 if TYPE_CHECKING:
     from fmzip_models.zoo import Network
@@ -31,7 +31,7 @@ def graph(
     as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
 ) -> None:
     """Print the feature maps that a network stores to DRAM."""
-    numbers = numbers(mean, "--mean"), numbers(std, "--std")
+    numbers = numbers_of(mean, "--mean"), numbers_of(std, "--std")
     say_what_is_slow()
     import contextlib
     import sys

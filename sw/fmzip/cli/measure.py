@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from fmzip.cli.app import app
-from fmzip.cli.checks import check_pair, check_writable, numbers, say_what_is_slow
+from fmzip.cli.checks import check_pair, check_writable, numbers_of, say_what_is_slow
 from fmzip.errors import FmzipError
 from fmzip.files import write_atomic
 
@@ -64,8 +64,8 @@ def measure(
     std: Annotated[str | None, typer.Option(metavar="X,X,X", help="of each channel")] = None,
 ) -> None:
     """Measure bits, accuracy and DRAM energy of codecs on a network."""
-    several = numbers(steps, "--steps") or (step,)
-    normalisation = numbers(mean, "--mean"), numbers(std, "--std")
+    several = numbers_of(steps, "--steps") or (step,)
+    normalisation = numbers_of(mean, "--mean"), numbers_of(std, "--std")
     check_writable(json_file)
     check_writable(html)
     for target in (json_file, html):
