@@ -11,6 +11,7 @@ to the middle between two integers may be rounded to the other one.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -52,11 +53,17 @@ class Calibration:
     Members
     -------
     scales : how it is quantised
-    std_lsb : standard deviation of its integers, in LSB, over all values and pictures
+    counts : how often each of its integers occurs, from the type's lowest, over all pictures:
+        int64 [256]
     """
 
     scales: dict[str, Scale]
-    std_lsb: dict[str, float]
+    counts: dict[str, np.ndarray]
+
+    @cached_property
+    def std_lsb(self) -> dict[str, float]:
+        """Standard deviation of each map's integers, in LSB."""
+        return {name: _deviation(counts) for name, counts in self.counts.items()}
 
 
 def logits(
@@ -135,7 +142,7 @@ def calibrate(
         codes[m.name] += np.bincount(stored - scale.limits[0], minlength=256)
 
     run(count_codes)
-    return Calibration(scales, {name: _deviation(c) for name, c in codes.items()})
+    return Calibration(scales, codes)
 
 
 def capture(

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fmzip.format import BLOCK, STEP_PER_LSB, WIDTH_BITS, Coder, FrameConfig
+from fmzip.format import BLOCK, STEP_PER_LSB, WIDTH_BITS, FrameConfig
 from fmzip.reference import bitpack, dct, quantise
 from fmzip.reference.bitpack import Packing
 
@@ -83,7 +83,4 @@ def _bits(symbols: np.ndarray, keep: int, config: FrameConfig) -> int:
     _, present, widths = bitpack.codes(symbols, packing)
     bits = WIDTH_BITS * len(widths)
     bits += int((bitpack.counts(present).astype(np.int64) * widths).sum())
-    coded = int(np.count_nonzero(widths))
-    if config.coder == Coder.BITMAP:
-        bits += keep.bit_count() * coded
-    return bits + (BLOCK * coded if config.zero_bitmap else 0)
+    return bits + replace(config, keep=keep).bitmap_bits * int(np.count_nonzero(widths))

@@ -234,9 +234,7 @@ class Twin:
         config, grid = self.config, self._grid
         word = 8 * SECTION_BYTES
         values = _ceil_words(grid.sum(widths * stored), word)
-        bits = BLOCK if config.zero_bitmap else 0
-        if config.coder == Coder.BITMAP:
-            bits += self._kept
+        bits = config.bitmap_bits
         coded = grid.width_bytes + SECTION_BYTES * values
         if bits:
             coded += SECTION_BYTES * _ceil_words(bits * grid.sum(widths.clamp(max=1)), word)

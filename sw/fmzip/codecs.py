@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fmzip.format import (
+    DEFAULT_BURST_BYTES,
     STEP_MAX,
     STEP_MIN,
     STEP_PER_LSB,
@@ -36,7 +37,6 @@ from fmzip.format import (
 
 STEP_LSB_MIN = STEP_MIN / STEP_PER_LSB  # 0.71
 STEP_LSB_MAX = STEP_MAX / STEP_PER_LSB  # 362.03
-BURST_BYTES = 32  # the DRAM burst where the user names none: 16 bits by 16 beats
 _BURSTS = tuple(1 << k for k in range(3, 9))
 _BURST_LIST = ", ".join(map(str, _BURSTS))
 
@@ -67,7 +67,7 @@ class Codec:
         step_lsb: float,
         *,
         tile: tuple[int, int] | None = None,
-        burst_bytes: int = BURST_BYTES,
+        burst_bytes: int = DEFAULT_BURST_BYTES,
     ) -> FrameConfig:
         """Configuration of one map's frame.
 

@@ -53,7 +53,6 @@ class Device:
         self.port = port.rstrip(":")  # as messages name it
         self._sequence = 0
         self._receiver = Receiver()
-        self._pending: list[Reply] = []
         self._serial = _open(port)
         try:
             self._greet()
@@ -187,7 +186,7 @@ class Device:
         TypeError : the values do not have the configured type
         LinkError : the board does not answer, or does not finish
         """
-        _check_values(values, config)
+        tiling.check_values(values, config)
         self._configure(config, base)
         beats = _beats(tiling.to_lanes(values, config), config, self.lanes)
         self._control("write")
@@ -325,15 +324,6 @@ def _link_errors(port: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno and error.strerror:
             text = os.strerror(error.errno)  # pyserial's own text says it twice
         raise LinkError(text if port in text else f"{port}: {text}") from None
-
-
-def _check_values(values: np.ndarray, config: FrameConfig) -> None:
-    dtype = tiling.DTYPES[config.dtype]
-    if getattr(values, "dtype", None) != dtype:
-        raise TypeError(f"values must be an array of {dtype}")
-    shape = (config.channels, config.height, config.width)
-    if values.shape != shape:
-        raise ValueError(f"shape must be {shape}, not {values.shape}")
 
 
 def _blocks(config: FrameConfig) -> int:

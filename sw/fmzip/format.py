@@ -134,6 +134,10 @@ INDEX_OFFSET_BITS = 30
 PAYLOAD_BURSTS_MAX = 1 << INDEX_OFFSET_BITS  # so that the index reaches every tile
 CRC_BYTES = 4  # the last bytes of the head: CRC-32 of all bytes before them
 
+# The DRAM burst where the user names none: 16 bits by 16 transfers.
+DEFAULT_BURST_LOG2 = 5
+DEFAULT_BURST_BYTES = 1 << DEFAULT_BURST_LOG2
+
 # The tile that is chosen where the user chooses none: whole rows, about TILE_BLOCKS_AIM blocks.
 TILE_BLOCKS_AIM = 512
 TILE_BLOCKS_MAX = 1920  # what the gateware's tile buffers hold as built by default
@@ -208,7 +212,7 @@ class FrameConfig:
     zero_point: int = 0
     tile_rows: int = 1
     tile_cols: int = 1
-    burst_log2: int = 5
+    burst_log2: int = DEFAULT_BURST_LOG2
     transform: Transform = Transform.DCT8
     coder: Coder = Coder.WIDTH
     zero_bitmap: bool = False
@@ -270,6 +274,12 @@ class FrameConfig:
     def blocks_per_pixel(self) -> int:
         """Blocks of 8 channels; the last one is filled up with zeros."""
         return ceil_div(self.channels, BLOCK)
+
+    @property
+    def bitmap_bits(self) -> int:
+        """Bits of the bitmap of a block that has a width: zero bitmap and flags of symbols."""
+        flags = self.keep.bit_count() if self.coder == Coder.BITMAP else 0
+        return flags + (BLOCK if self.zero_bitmap else 0)
 
     @property
     def tiles(self) -> int:

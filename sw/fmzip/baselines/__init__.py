@@ -18,7 +18,7 @@ step, and the more bits. ``bench/baselines.py`` prints the first row for two pic
     =================  =====  =====  =========  =====  =====  ===============
 """
 
-from fmzip.baselines.base import BURST_BYTES, Baseline
+from fmzip.baselines.base import Baseline
 from fmzip.baselines.ebpc import Ebpc
 from fmzip.baselines.plain import Bits4, Entropy, Zstd, bits4_step
 from fmzip.baselines.zeros import Rle, RlePairs, Zvc
@@ -38,7 +38,6 @@ def baseline_of(name: str) -> Baseline:
 
 __all__ = [
     "BASELINES",
-    "BURST_BYTES",
     "Baseline",
     "Bits4",
     "Ebpc",

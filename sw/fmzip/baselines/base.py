@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from fmzip.errors import FormatError
-from fmzip.format import FrameConfig, round_up
+from fmzip.format import DEFAULT_BURST_BYTES, round_up
 
-BURST_BYTES = 1 << FrameConfig.burst_log2  # the DRAM burst where the user names none
 _TYPES = (np.dtype(np.uint8), np.dtype(np.int8))
 
 
@@ -68,7 +67,7 @@ class Baseline(ABC):
         return 8.0 * self._size_bytes(*_words(values, zero_point))
 
     def bus_bytes(
-        self, values: np.ndarray, zero_point: int = 0, burst_bytes: int = BURST_BYTES
+        self, values: np.ndarray, zero_point: int = 0, burst_bytes: int = DEFAULT_BURST_BYTES
     ) -> int:
         """Bytes on the bus: the length of ``encode`` in whole bursts, found without encoding."""
         return round_up(self._size_bytes(*_words(values, zero_point)), burst_bytes)

@@ -10,10 +10,10 @@ import typer
 
 from fmzip.cli.app import app
 from fmzip.cli.checks import about, check_pair, codec_called
-from fmzip.codecs import BURST_BYTES, CODECS
+from fmzip.codecs import CODECS
 from fmzip.errors import FmzipError
 from fmzip.files import write_atomic
-from fmzip.format import Coder, Dtype
+from fmzip.format import DEFAULT_BURST_BYTES, Coder, Dtype
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +40,7 @@ def encode(
     tile: Annotated[
         str | None, typer.Option(metavar="ROWSxCOLS", help="size of a tile in pixels")
     ] = None,
-    burst: Annotated[int, typer.Option(help="DRAM burst in bytes, 8 to 256")] = BURST_BYTES,
+    burst: Annotated[int, typer.Option(help="DRAM burst in bytes, 8 to 256")] = DEFAULT_BURST_BYTES,
 ) -> None:
     """Code a feature map."""
     chosen = codec_called(codec)

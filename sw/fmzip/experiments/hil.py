@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from fmzip import energy, reference
-from fmzip.codecs import STEP_LSB_MAX, STEP_LSB_MIN, Codec, codec_of
+from fmzip.codecs import codec_of
 from fmzip.device import VIRTUAL, Device
 from fmzip.errors import MismatchError
-from fmzip.format import Dtype, FrameConfig, round_up
+from fmzip.format import FrameConfig, round_up
 from fmzip.reference import parse_head
 from fmzip.regs import COUNTERS, ROW_BYTES
-from fmzip_models.capture import Calibration, StoredMap, calibrate, capture
+from fmzip_models.capture import StoredMap, calibrate, capture
 from fmzip_models.default import open_job
+from fmzip_models.in_loop import frame_configs
 
 PART = "IS42S16160B-7"  # the SDRAM whose verified datasheet figures price the traffic
 
@@ -200,36 +201,24 @@ def run(config: HilConfig, progress: Progress = lambda *_: None) -> HilResult:
             )
         evaluation = evaluation[: config.limit]
         progress("calibrating", 0, 0)
-        scales = calibrate(network, pictures, calibration)
+        found = calibrate(network, pictures, calibration)
+        frames = frame_configs(codec, network.graph.maps, found, config.step_std)
         result = HilResult(
             device.tier, config.port, config.codec, network.name, config.model is None,
             config.step_std,
         )  # fmt: skip
         done = total = 0
-        for maps in capture(network, pictures, evaluation, scales.scales):
+        for maps in capture(network, pictures, evaluation, found.scales):
             total = total or len(evaluation) * sum(m.values.size for m in maps)
             if not result.layers:
                 result.layers = [Layer(m.name, m.values.shape) for m in maps]
             for layer, stored in zip(result.layers, maps, strict=True):
                 progress(f"picture {result.pictures + 1}, {stored.name}", done, total)
-                frame = _config(codec, stored, scales, config.step_std)
-                _one(device, layer, stored, frame, result)
+                _one(device, layer, stored, frames[stored.name], result)
                 done += stored.values.size
             result.pictures += 1
         progress("done", done, total)
     return result
-
-
-def _config(
-    codec: Codec, stored: StoredMap, calibration: Calibration, step_std: float
-) -> FrameConfig:
-    step = step_std * calibration.std_lsb[stored.name]
-    return codec.config(
-        stored.values.shape,
-        Dtype[stored.values.dtype.name.upper()],
-        stored.scale.zero_point,
-        min(max(step, STEP_LSB_MIN), STEP_LSB_MAX),
-    )
 
 
 def _one(

@@ -6,9 +6,10 @@ import numpy as np
 
 from fmzip.baselines import Bits4, bits4_step
 from fmzip.codecs import CODECS
-from fmzip.experiments.entries import Entry, entries
+from fmzip.experiments.entries import entries
 from fmzip.experiments.evaluate import Task, cores, one_thread
 from fmzip.experiments.manifest import network_digest
+from fmzip.reference.tiling import DTYPES
 from fmzip_models.capture import Calibration, calibrate, capture
 from fmzip_models.in_loop import frame_configs
 from fmzip_models.masks import BlockSample, worth_their_bits
@@ -34,7 +35,6 @@ def prepare(
     chosen = entries(config.codecs, config.steps)
     with one_thread():
         found = calibrate(network, pictures, calibration, config.scales)
-        counts = _counts(network, pictures, calibration, found, chosen)
         configs = {
             entry.name: frame_configs(
                 CODECS[entry.method], network.graph.maps, found, entry.step_std
@@ -52,28 +52,16 @@ def prepare(
     return Task(
         config.model, config.weights, config.images, config.input, config.batch, config.device,
         config.workers or cores(), chosen, network_digest(network), found.scales, configs,
-        {name: bits4_step(counts[name], *_stored_type(found, name)) for name in counts},
+        _bits4_steps(found) if any(entry.method == Bits4.name for entry in chosen) else {},
     )  # fmt: skip
 
 
-def _stored_type(found: Calibration, name: str) -> tuple[type, int]:
-    scale = found.scales[name]
-    return (np.int8 if scale.limits[0] else np.uint8), scale.zero_point
-
-
-def _counts(
-    network: Network, pictures: Pictures, indices: np.ndarray, found: Calibration,
-    chosen: tuple[Entry, ...],
-) -> dict[str, np.ndarray]:  # fmt: skip
-    """How often each stored value occurs, by map, where 4 bits need to know: int64 [256]."""
-    if not any(entry.method == Bits4.name for entry in chosen):
-        return {}
-    counts = {m.name: np.zeros(256, np.int64) for m in network.graph.maps}
-    for maps in capture(network, pictures, indices, found.scales):
-        for stored in maps:
-            codes = stored.values.ravel().astype(np.int64) - stored.scale.limits[0]
-            counts[stored.name] += np.bincount(codes, minlength=256)
-    return counts
+def _bits4_steps(found: Calibration) -> dict[str, float]:
+    """Step of each map for 4 bits, by its name."""
+    return {
+        name: bits4_step(counts, DTYPES[found.scales[name].dtype], found.scales[name].zero_point)
+        for name, counts in found.counts.items()
+    }
 
 
 def _samples(

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from fmzip import energy
-from fmzip.codecs import BURST_BYTES, CODECS
+from fmzip.codecs import CODECS
 from fmzip.experiments import metrics, traffic
 from fmzip.experiments.checkpoint import Arrays
 from fmzip.experiments.entries import Entry
 from fmzip.experiments.evaluate import FLOAT, INT8, Task, logits_key, size_key
-from fmzip.format import BLOCK, STEP_PER_LSB, FrameConfig
+from fmzip.format import BLOCK, DEFAULT_BURST_BYTES, STEP_PER_LSB, FrameConfig
 from fmzip_models.graph import Map
 from fmzip_models.zoo import Network
 
@@ -135,11 +135,11 @@ def _config(task: Task, entry: Entry) -> dict[str, Any]:
             "transform": codec.transform.name.lower(),
             "coder": codec.coder.name.lower(),
             "zero_bitmap": codec.zero_bitmap,
-            "burst_bytes": BURST_BYTES,
+            "burst_bytes": DEFAULT_BURST_BYTES,
         }
     if entry.bound:
         return {}
-    config: dict[str, Any] = {"burst_bytes": BURST_BYTES}
+    config: dict[str, Any] = {"burst_bytes": DEFAULT_BURST_BYTES}
     if entry.kind == "requantise" and task.bits4_steps:
         config["steps_lsb"] = dict(task.bits4_steps)
     return config

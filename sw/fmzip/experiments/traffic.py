@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmzip.codecs import BURST_BYTES
-from fmzip.format import round_up
+from fmzip.format import DEFAULT_BURST_BYTES, round_up
 from fmzip.regs import ROW_BYTES
 
 
@@ -81,5 +80,5 @@ def raw_plan(values: Sequence[int], reads: Sequence[int], pictures: int) -> Plan
     ----------
     values, reads : of each map
     """
-    sizes = np.array([[round_up(n, BURST_BYTES) for n in values]], np.int64)
+    sizes = np.array([[round_up(n, DEFAULT_BURST_BYTES) for n in values]], np.int64)
     return plan(np.repeat(sizes, pictures, axis=0), reads)

@@ -131,14 +131,7 @@ def encode(values: np.ndarray, config: FrameConfig) -> bytes:
     ------
     TypeError, ValueError : dtype or shape differ from the configuration
     """
-    if not isinstance(values, np.ndarray):
-        raise TypeError(f"values must be an array, not {type(values).__name__}")
-    dtype = tiling.DTYPES[config.dtype]
-    shape = (config.channels, config.height, config.width)
-    if values.dtype != dtype:
-        raise TypeError(f"values must be {dtype}, not {values.dtype}")
-    if values.shape != shape:
-        raise ValueError(f"shape must be {shape}, not {values.shape}")
+    tiling.check_values(values, config)
     lanes = tiling.to_lanes(values, config)
     starts = tiling.tile_starts(config)
     packed = _pack(lanes, config, starts)
@@ -175,9 +168,6 @@ def decode(frame: bytes) -> np.ndarray:
     starts = tiling.tile_starts(config)
     widths, bitmap_part, value_part = [], [], []
     raw: dict[int, np.ndarray] = {}
-    bitmap_bits = BLOCK * config.zero_bitmap
-    if config.coder == Coder.BITMAP:
-        bitmap_bits += len(packing_of(config).kept)
     for t, tile in enumerate(config.iter_tiles()):
         data = tiles[head.offsets[t] : head.offsets[t + 1]]
         blocks = int(starts[t + 1] - starts[t])
@@ -198,7 +188,7 @@ def decode(frame: bytes) -> np.ndarray:
         if both.max() > WIDTH_MAX or both[blocks:].any():
             raise FormatError(f"tile {t}: a width is {both.max()}, the limit is {WIDTH_MAX}")
         widths.append(both[:blocks])
-        bits = int(np.count_nonzero(both)) * bitmap_bits
+        bits = int(np.count_nonzero(both)) * config.bitmap_bits
         bitmap_bytes = round_up(ceil_div(bits, 8), SECTION_BYTES)
         bitmap_part.append(data[width_bytes : width_bytes + bitmap_bytes])
         value_part.append(data[width_bytes + bitmap_bytes :])
@@ -218,12 +208,10 @@ def _unpack(
     packing = packing_of(config)
     slack = config.burst_bytes
     coded = widths > 0
-    bits = BLOCK * config.zero_bitmap
+    bits = config.bitmap_bits
     nonzero = None
     present = np.zeros((BLOCK, len(widths)), bool)
     present[packing.kept] = coded
-    if config.coder == Coder.BITMAP:
-        bits += len(packing.kept)
     if bits:
         low, _ = sections.take(bitmap_part, coded * bits, starts, "bitmaps", slack)
         bitmap = np.where(coded, low & np.uint64((1 << bits) - 1), np.uint64(0)).astype("<u2")

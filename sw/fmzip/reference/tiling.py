@@ -19,6 +19,18 @@ def tile_starts(config: FrameConfig) -> np.ndarray:
     return np.concatenate(([0], np.cumsum(blocks)))
 
 
+def check_values(values: np.ndarray, config: FrameConfig) -> None:
+    """TypeError or ValueError where a map's type or shape is not the configured one."""
+    if not isinstance(values, np.ndarray):
+        raise TypeError(f"values must be an array, not {type(values).__name__}")
+    dtype = DTYPES[config.dtype]
+    shape = (config.channels, config.height, config.width)
+    if values.dtype != dtype:
+        raise TypeError(f"values must be {dtype}, not {values.dtype}")
+    if values.shape != shape:
+        raise ValueError(f"shape must be {shape}, not {values.shape}")
+
+
 def to_lanes(values: np.ndarray, config: FrameConfig) -> np.ndarray:
     """Planar blocks of a map.
 
