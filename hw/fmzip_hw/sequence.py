@@ -51,18 +51,25 @@ class DownCounter(wiring.Component):
 # Enough for each side of a tile, since no tile has more blocks than a tile buffer holds.
 SIDE_BITS = TILE_BLOCKS_MAX.bit_length()
 
-TileSize = data.StructLayout({
-    "cols": SIDE_BITS,
-    "one_col": 1,
-    "rows": SIDE_BITS,
-    "one_row": 1,
-    "end": 1,  # the last tile of its band
-    "final": 1,  # and the band is the last one
-})  # fmt: skip
+
+def tile_size(bits: int) -> data.StructLayout:
+    """Size of a tile in pixels, ``bits`` for each side."""
+    return data.StructLayout({
+        "cols": bits,
+        "one_col": 1,
+        "rows": bits,
+        "one_row": 1,
+        "end": 1,  # the last tile of its band
+        "final": 1,  # and the band is the last one
+    })  # fmt: skip
 
 
 class TileWalker(wiring.Component):
     """Walks over the tiles of a frame in wire order: ``format.FrameConfig.iter_tiles``.
+
+    Parameters
+    ----------
+    side_bits : enough for each side of a tile
 
     Members
     -------
@@ -70,16 +77,20 @@ class TileWalker(wiring.Component):
     start : In(1), begin a frame
     step : In(1), on to the next tile; only while ``valid``. Behind the last one ``done`` rises
     valid : Out(1), ``size`` is that of the current tile; rises two cycles after ``step``
-    size : Out(TileSize), of the current tile in pixels
+    size : Out(tile_size), of the current tile
     done : Out(1), no frame is under way
     """
 
-    head: In(HeadLayout)
-    start: In(1)
-    step: In(1)
-    valid: Out(1)
-    size: Out(TileSize)
-    done: Out(1, init=1)
+    def __init__(self, side_bits: int = SIDE_BITS):
+        self._size = tile_size(side_bits)
+        super().__init__({
+            "head": In(HeadLayout),
+            "start": In(1),
+            "step": In(1),
+            "valid": Out(1),
+            "size": Out(self._size),
+            "done": Out(1, init=1),
+        })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -87,7 +98,7 @@ class TileWalker(wiring.Component):
         # Position and size of the next tile are worked out while the current one is there.
         cols_left = Signal(16)  # columns and rows of the next tile and those behind it
         rows_left = Signal(16)
-        upcoming = Signal(TileSize)
+        upcoming = Signal(self._size)
         end_of_row = cols_left <= head.tile_cols
         end_of_col = rows_left <= head.tile_rows
         m.d.sync += [
