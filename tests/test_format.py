@@ -116,9 +116,13 @@ def test_default_tiles_fit_the_map_and_the_buffers_of_the_gateware(
         ("step", 127, "step must be 128 to 65535, not 127"),
         ("step", 65536, "step must be 128 to 65535, not 65536"),
         ("dtype", 2, "dtype must be 0 (uint8) or 1 (int8), not 2"),
-        ("transform", 0, "transform must be 1 (dct8), not 0"),
-        ("coder", 3, "coder must be 1 (width) or 2 (bitmap), not 3"),
-        ("coder", "width", "coder must be 1 (width) or 2 (bitmap), not 'width'"),
+        (
+            "transform",
+            0,
+            "transform must be 1 (dct8) or 2 (bypass) or 3 (nibbles) or 4 (wht4), not 0",
+        ),
+        ("coder", 4, "coder must be 1 (width) or 2 (bitmap) or 3 (rans), not 4"),
+        ("coder", "width", "coder must be 1 (width) or 2 (bitmap) or 3 (rans), not 'width'"),
     ],
 )
 def test_a_value_outside_its_range_is_refused_with_the_range(

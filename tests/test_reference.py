@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fmzip.format import (
+    BLOCK_CODERS,
     STEP_MAX,
     STEP_MIN,
     STEP_PER_LSB,
@@ -47,7 +48,7 @@ def configs(draw: st.DrawFn, **fixed: Any) -> FrameConfig:
         "tile_rows": draw(st.integers(1, height)),
         "tile_cols": draw(st.integers(1, width)),
         "burst_log2": draw(st.integers(3, 8)),
-        "coder": draw(st.sampled_from(Coder)),
+        "coder": draw(st.sampled_from(BLOCK_CODERS)),
         "zero_bitmap": draw(st.booleans()),
         "keep": draw(st.just(0xFF) | st.integers(1, 0xFF)),
         "step": draw(st.sampled_from([STEP_MIN, 724, STEP_MAX]) | st.integers(STEP_MIN, 5000)),
@@ -109,7 +110,7 @@ def test_in_a_unipolar_map_with_a_zero_bitmap_nothing_else_becomes_zero() -> Non
     assert ((found == 0) == (values == 0))[:, coded].all()
 
 
-@pytest.mark.parametrize("coder", list(Coder))
+@pytest.mark.parametrize("coder", BLOCK_CODERS)
 @pytest.mark.parametrize("dtype", list(Dtype))
 def test_noise_is_stored_raw_and_comes_back_exactly(dtype: Dtype, coder: Coder) -> None:
     config = FrameConfig(
@@ -123,7 +124,7 @@ def test_noise_is_stored_raw_and_comes_back_exactly(dtype: Dtype, coder: Coder) 
     assert (decode(frame) == values).all()
 
 
-@pytest.mark.parametrize("coder", list(Coder))
+@pytest.mark.parametrize("coder", BLOCK_CODERS)
 @pytest.mark.parametrize("dtype", list(Dtype))
 def test_a_map_of_the_zero_point_costs_only_widths(dtype: Dtype, coder: Coder) -> None:
     zero = -5 if dtype == Dtype.INT8 else 7
@@ -136,7 +137,7 @@ def test_a_map_of_the_zero_point_costs_only_widths(dtype: Dtype, coder: Coder) -
 
 @pytest.mark.parametrize("dtype", list(Dtype))
 @pytest.mark.parametrize("step", [STEP_MIN, STEP_MAX])
-@pytest.mark.parametrize("coder", list(Coder))
+@pytest.mark.parametrize("coder", BLOCK_CODERS)
 def test_maps_of_one_value_survive_the_extreme_steps(coder: Coder, step: int, dtype: Dtype) -> None:
     base = FrameConfig(8, 4, 8, dtype, 0, 4, 8, 3, coder=coder, keep=1, step=step)
     low, high = base.value_range
@@ -151,7 +152,7 @@ def test_maps_of_one_value_survive_the_extreme_steps(coder: Coder, step: int, dt
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 9), (9, 1, 1), (1, 9, 1), (8, 1, 1)])
-@pytest.mark.parametrize("coder", list(Coder))
+@pytest.mark.parametrize("coder", BLOCK_CODERS)
 def test_the_smallest_maps_are_coded(coder: Coder, shape: tuple[int, int, int]) -> None:
     config = FrameConfig(*shape, coder=coder)
     values = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
@@ -274,7 +275,8 @@ def test_memory_for_a_large_map_is_a_small_multiple_of_the_map() -> None:
 def test_golden_vectors_are_encoded_and_decoded_as_ever(path: Path) -> None:
     vector = json.loads(path.read_text(encoding="utf-8"))
     config = FrameConfig(**vector["config"])
-    assert json.loads(json.dumps(asdict(config))) == vector["config"]
+    # Vectors are never edited: one that is older than a field has its default.
+    assert json.loads(json.dumps(asdict(config))).items() >= vector["config"].items()
     shape = (config.channels, config.height, config.width)
     values = np.array(vector["values"], dtype_of(config)).reshape(shape)
     frame = bytes.fromhex(vector["frame"])
@@ -289,7 +291,7 @@ def test_golden_vectors_are_encoded_and_decoded_as_ever(path: Path) -> None:
 def test_there_are_golden_vectors_of_both_modes_coders_and_dtypes() -> None:
     heads = [parse_head(bytes.fromhex(json.loads(p.read_text())["frame"])) for p in GOLDEN]
     assert len(GOLDEN) >= 12
-    assert {h.config.coder for h in heads} == set(Coder)
+    assert {h.config.coder for h in heads} == set(BLOCK_CODERS)
     assert {h.config.dtype for h in heads} == set(Dtype)
     assert {int(m) for h in heads for m in h.modes} == set(TileMode)
     assert all(p.stat().st_size < 8192 for p in GOLDEN)

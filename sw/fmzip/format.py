@@ -50,6 +50,29 @@ DEQUANT_SHIFT = 5
 DEQUANT_BITS = 13  # c is clamped to this signed width
 INVERSE_SHIFT = 10
 
+# The coder RANS. Its steps are in units of 1 / RANS_STEP_PER_LSB; v has RANS_FRACTION_BITS bits
+# behind the point: v = (Y * rans_multiplier + 2**7) >> 8.
+RANS_STEP_PER_LSB = 64
+RANS_STEP_MIN = 64
+RANS_FRACTION_BITS = 8
+RANS_QUANT_SHIFT = 22  # rans_multiplier = round(2**22 / step), at most 17 bits
+WEIGHT_BITS = 4  # of an error that is passed on, in units of 1 / 16
+CLASS_STARTS = (0, 1, 2, 3, 4, 6, 9, 15)  # smallest magnitude of each class
+CLASSES = len(CLASS_STARTS)
+CONTEXTS = CLASSES**3  # of a plane: classes W, N and X
+TOKENS = 32
+ESCAPE = TOKENS - 1  # the token whose symbol is in the escape section
+STATISTICS_MAX = 32
+TOTAL_BITS = 8  # the frequencies of a statistic add up to 2**8
+STATE_SETS = 10  # slot t uses set t mod 10: what a pipeline needs to close its loop
+STATE_BYTES = 2
+STATE_MIN = 1 << TOTAL_BITS  # a state is 2**8 to 2**16 - 1, and renormalised byte by byte
+ESCAPES_MAX = 4095  # of a tile
+PRICE_PER_BIT = 16
+# A tile is coded where its price is below its raw size; it may then be a little larger than that.
+RANS_SLACK = 64
+RANS_SLACK_BYTES = 8
+
 
 class Dtype(IntEnum):
     """Type of a stored value."""
@@ -62,6 +85,10 @@ class Transform(IntEnum):
     """Transform of a block, which also fixes the block's shape."""
 
     DCT8 = 1  # 8-point integer DCT over 8 channels of one pixel
+    # Those of the coder RANS: what a position is, and in how many planes its symbols are coded.
+    BYPASS = 2  # a pixel, one plane
+    NIBBLES = 3  # a pixel, the upper and the lower four bits of its symbols
+    WHT4 = 4  # 2 x 2 pixels, the four coefficients of a Walsh-Hadamard transform
 
 
 class Coder(IntEnum):
@@ -69,6 +96,13 @@ class Coder(IntEnum):
 
     WIDTH = 1  # one width for the block, every kept symbol
     BITMAP = 2  # one width for the block, zero flags, the symbols that are not zero
+    RANS = 3  # asymmetric numeral system with static tables per layer and context
+
+
+BLOCK_CODERS = (Coder.WIDTH, Coder.BITMAP)  # those of sections 4 to 7
+RANS_TRANSFORMS = (Transform.BYPASS, Transform.NIBBLES, Transform.WHT4)
+PLANES = {Transform.BYPASS: 1, Transform.NIBBLES: 2, Transform.WHT4: 4}  # of symbols
+POSITION_SIDE = {Transform.BYPASS: 1, Transform.NIBBLES: 1, Transform.WHT4: 2}  # in pixels
 
 
 class TileMode(IntEnum):
@@ -113,12 +147,12 @@ HEAD = _layout(
     ("tile_cols", 2, "columns of a tile, 1 to W"),
     ("config_bytes", 2, "size of the configuration that follows `tiles`: 8"),
     ("tiles", 4, "number of tiles, ceil(H / tile_rows) * ceil(W / tile_cols)"),
-    ("transform", 1, "1: DCT-8 over channels"),
-    ("coder", 1, "1: width, 2: bitmap"),
+    ("transform", 1, "1: DCT-8 over channels; 2: bypass, 3: nibbles, 4: WHT of 2 x 2 pixels"),
+    ("coder", 1, "1: width, 2: bitmap, with transform 1; 3: rANS, with the others"),
     ("options", 1, "bit 0: zero bitmap; other bits 0"),
     ("keep", 1, "bit k set: coefficient k is kept; not 0"),
-    ("step", 2, "quantisation step in units of 2**-7.5 LSB, 128 to 65535"),
-    ("reserved", 2, "0"),
+    ("step", 2, "quantisation step, 128 to 65535 in units of 2**-7.5 LSB; section 10: 64 to 65535"),
+    ("tables", 2, "low 16 bits of the CRC-32 of the tables; 0 where there are none"),
     ("payload_bursts", 4, "size of all tiles, in bursts"),
     ("tiles_crc", 4, "CRC-32 of all tiles, padding included"),
 )
@@ -141,6 +175,10 @@ DEFAULT_BURST_BYTES = 1 << DEFAULT_BURST_LOG2
 # The tile that is chosen where the user chooses none: whole rows, about TILE_BLOCKS_AIM blocks.
 TILE_BLOCKS_AIM = 512
 TILE_BLOCKS_MAX = 1920  # what the gateware's tile buffers hold as built by default
+# The same of the coder RANS, in slots: its states cost 120 bytes a tile, so tiles are large.
+TILE_SLOTS_MAX = 7680
+ROW_SLOTS_MAX = 4096
+POSITION_SLOTS_MAX = 1024
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -160,6 +198,41 @@ def multiplier(step: int) -> int:
     plus infinity, for negative coefficients too.
     """
     return ((1 << QUANT_SHIFT) + step // 2) // step
+
+
+def rans_multiplier(step: int, transform: Transform) -> int:
+    """Multiplier (17 bits, unsigned) that stands for a division by ``step`` with the coder RANS.
+
+    ``v = (Y * multiplier + 2**7) >> 8`` is the coefficient in steps, with 8 bits behind the point.
+    """
+    # The coefficients of WHT4 are twice those of an orthonormal transform.
+    shift = RANS_QUANT_SHIFT - (transform == Transform.WHT4)
+    return ((1 << shift) + step // 2) // step
+
+
+def price(frequency: int) -> int:
+    """What a token of a frequency (1 to 255 of 256) is taken to cost, in 1/16 bit: 0 to 128.
+
+    ``16 * (8 - log2(frequency))`` to the nearest integer, without a float.
+    """
+    return (257 - (frequency**32).bit_length()) // 2
+
+
+def default_rans_tile(
+    channels: int, height: int, width: int, transform: Transform
+) -> tuple[int, int]:
+    """Rows and columns of a tile of the coder RANS where the user gives none.
+
+    Bands of about equal height, as few as the gateware's buffers allow.
+    """
+    side, planes = POSITION_SIDE[transform], PLANES[transform]
+    slots = planes * ceil_div(channels, BLOCK)
+    rows, cols = ceil_div(height, side), ceil_div(width, side)
+    across = max(1, min(cols, ROW_SLOTS_MAX // slots))
+    across = ceil_div(cols, ceil_div(cols, across))
+    down = max(1, min(rows, TILE_SLOTS_MAX // (slots * across)))
+    down = ceil_div(rows, ceil_div(rows, down))
+    return min(height, side * down), min(width, side * across)
 
 
 def default_tile(channels: int, height: int, width: int) -> tuple[int, int]:
@@ -197,7 +270,9 @@ class FrameConfig:
     transform, coder : stages of the pipeline
     zero_bitmap : store which values are zero, so that zeros survive the transform
     keep : bit k set: coefficient k is kept
-    step : quantisation step in units of ``1 / STEP_PER_LSB`` LSB, 128 to 65535
+    step : quantisation step in units of ``1 / STEP_PER_LSB`` LSB, 128 to 65535; with the coder RANS
+        in units of ``1 / RANS_STEP_PER_LSB`` LSB, 64 to 65535
+    tables : with the coder RANS, ``fmzip.tables.Tables.id`` of the tables
 
     Raises
     ------
@@ -218,6 +293,7 @@ class FrameConfig:
     zero_bitmap: bool = False
     keep: int = 0xFF
     step: int = 724
+    tables: int = 0
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -238,19 +314,40 @@ class FrameConfig:
             ("tile_rows", 1, self.height),
             ("tile_cols", 1, self.width),
             ("burst_log2", 3, 8),
-            ("keep", 1, 0xFF),
-            ("step", STEP_MIN, STEP_MAX),
+            ("keep", 0xFF if self.rans else 1, 0xFF),
+            ("step", RANS_STEP_MIN if self.rans else STEP_MIN, STEP_MAX),
+            ("tables", 0, 0xFFFF if self.rans else 0),
         ):
             value = getattr(self, name)
             if not isinstance(value, int):
                 raise TypeError(f"{name} must be an integer, not {value!r}")
             if not low <= value <= high:
                 raise ValueError(f"{name} must be {low} to {high}, not {value}")
+        if self.rans != (self.transform in RANS_TRANSFORMS):
+            raise ValueError(
+                f"coder {self.coder.name.lower()} does not take transform "
+                f"{self.transform.name.lower()}"
+            )
+        if self.rans:
+            self._check_rans()
         if self.max_payload_bursts > PAYLOAD_BURSTS_MAX:
             raise ValueError(
                 f"the map is too large: {self.max_payload_bursts} bursts if not compressed, "
                 f"the limit is {PAYLOAD_BURSTS_MAX}"
             )
+
+    def _check_rans(self) -> None:
+        if self.zero_bitmap:
+            raise ValueError("coder rans has no zero bitmap")
+        for name, side in (("tile_rows", self.height), ("tile_cols", self.width)):
+            size = getattr(self, name)
+            if size % POSITION_SIDE[self.transform] and size != side:
+                raise ValueError(f"{name} must be even with transform wht4, not {size}")
+
+    @property
+    def rans(self) -> bool:
+        """True where the coder is RANS."""
+        return self.coder == Coder.RANS
 
     @property
     def value_range(self) -> tuple[int, int]:
@@ -276,6 +373,11 @@ class FrameConfig:
         return ceil_div(self.channels, BLOCK)
 
     @property
+    def planes(self) -> int:
+        """Planes of symbols of the coder RANS."""
+        return PLANES[self.transform]
+
+    @property
     def bitmap_bits(self) -> int:
         """Bits of the bitmap of a block that has a width: zero bitmap and flags of symbols."""
         flags = self.keep.bit_count() if self.coder == Coder.BITMAP else 0
@@ -297,22 +399,35 @@ class FrameConfig:
 
     @property
     def max_bytes(self) -> int:
-        """Size of the frame when every tile is raw: no frame of this configuration is larger."""
+        """No frame of this configuration is larger: the size when every tile is raw.
+
+        With the coder RANS there is some slack, see ``RANS_SLACK``.
+        """
         return self.head_bytes + self.max_payload_bursts * self.burst_bytes
 
     @property
     def max_payload_bursts(self) -> int:
-        """Size of all tiles in bursts when every tile is raw."""
+        """Most bursts that all tiles can take."""
         # Not a sum over all tiles: a damaged head may claim 2**32 of them.
         rows, cols = (
             ((full, side // full), (side % full, 1))
             for side, full in ((self.height, self.tile_rows), (self.width, self.tile_cols))
         )
         return sum(
-            many_rows * many_cols * ceil_div(r * c * self.channels, self.burst_bytes)
+            many_rows * many_cols * ceil_div(self._max_tile_bytes(r, c), self.burst_bytes)
             for r, many_rows in rows
             for c, many_cols in cols
         )
+
+    def raw_bytes(self, rows: int, cols: int) -> int:
+        """Size of a raw tile of so many rows and columns, without padding to the burst."""
+        side = POSITION_SIDE.get(self.transform, 1)
+        return round_up(rows, side) * round_up(cols, side) * self.channels
+
+    def _max_tile_bytes(self, rows: int, cols: int) -> int:
+        raw = self.raw_bytes(rows, cols)
+        # With RANS a price decides, which the size of a coded tile may exceed a little.
+        return raw + (raw // RANS_SLACK + RANS_SLACK_BYTES if self.rans and raw else 0)
 
     def iter_tiles(self) -> Iterator[Tile]:
         """The tiles in the order in which they are stored: by rows, then by columns."""
@@ -331,7 +446,6 @@ class FrameConfig:
             "config_bytes": CONFIG_BYTES,
             "tiles": self.tiles,
             "options": OPTION_ZERO_BITMAP if self.zero_bitmap else 0,
-            "reserved": 0,
         }
         return b"".join(
             int(given[f.name]).to_bytes(f.size, "little") for f in HEAD if f.offset < STATIC_BYTES

@@ -18,9 +18,10 @@ from fmzip.format import (
     ceil_div,
     round_up,
 )
-from fmzip.reference import bitpack, dct, quantise, sections, tiling
+from fmzip.reference import bitpack, dct, quantise, ransframe, sections, tiling
 from fmzip.reference.bitpack import Packing
 from fmzip.reference.head import Head, split_frame, write_head
+from fmzip.tables import Coding, Tables
 
 _CHUNK = 4096  # blocks that go through the transform at once; keeps the temporaries in the cache
 
@@ -116,12 +117,13 @@ def _nibbles(widths: np.ndarray) -> bytes:
     return (padded[0::2] | padded[1::2] << 4).tobytes()
 
 
-def encode(values: np.ndarray, config: FrameConfig) -> bytes:
+def encode(values: np.ndarray, config: FrameConfig, coding: Coding | None = None) -> bytes:
     """Code a feature map.
 
     Parameters
     ----------
     values : uint8 or int8 [C, H, W], as ``config`` says
+    coding : what the coder RANS needs
 
     Returns
     -------
@@ -129,9 +131,20 @@ def encode(values: np.ndarray, config: FrameConfig) -> bytes:
 
     Raises
     ------
-    TypeError, ValueError : dtype or shape differ from the configuration
+    TypeError, ValueError : dtype, shape or tables differ from the configuration
     """
     tiling.check_values(values, config)
+    if config.rans:
+        payload, modes = ransframe.encode_tiles(values, config, coding)
+    else:
+        payload, modes = _encode_tiles(values, config)
+    offsets = np.concatenate(([0], np.cumsum([len(p) for p in payload])))
+    tiles = b"".join(payload)
+    return write_head(Head(config, offsets, np.array(modes, np.uint8), crc32(tiles))) + tiles
+
+
+def _encode_tiles(values: np.ndarray, config: FrameConfig) -> tuple[list[bytes], list[TileMode]]:
+    """All tiles of a frame, padded to the burst, and how each is stored."""
     lanes = tiling.to_lanes(values, config)
     starts = tiling.tile_starts(config)
     packed = _pack(lanes, config, starts)
@@ -150,20 +163,30 @@ def encode(values: np.ndarray, config: FrameConfig) -> bytes:
             data = tiling.raw_bytes(lanes[:, start:stop], config)
         payload.append(data.ljust(round_up(len(data), config.burst_bytes), b"\0"))
         modes.append(TileMode.RAW if raw else TileMode.CODED)
-    offsets = np.concatenate(([0], np.cumsum([len(p) for p in payload])))
-    tiles = b"".join(payload)
-    return write_head(Head(config, offsets, np.array(modes, np.uint8), crc32(tiles))) + tiles
+    return payload, modes
 
 
-def decode(frame: bytes) -> np.ndarray:
+def decode(frame: bytes, tables: Tables | None = None) -> np.ndarray:
     """Decode a frame: uint8 or int8 [C, H, W].
+
+    Parameters
+    ----------
+    tables : those that the frame names, where its coder is RANS
 
     Raises
     ------
     FormatError : the bytes are not one intact frame
+    ValueError : it needs other tables
     TypeError : not bytes at all
     """
     head, tiles = split_frame(bytes(memoryview(frame)))
+    if head.config.rans:
+        parts = [tiles[start:stop] for start, stop in pairwise(head.offsets)]
+        return ransframe.decode_tiles(parts, head.modes, head.config, tables)
+    return _decode_tiles(head, tiles)
+
+
+def _decode_tiles(head: Head, tiles: bytes) -> np.ndarray:
     config = head.config
     starts = tiling.tile_starts(config)
     widths, bitmap_part, value_part = [], [], []

@@ -101,12 +101,12 @@ def _config(raw: dict[str, int]) -> FrameConfig:
     given: dict[str, Any] = {
         name: raw[name]
         for name in ("channels", "height", "width", "tile_rows", "tile_cols", "burst_log2",
-                     "zero_point", "keep", "step")
+                     "zero_point", "keep", "step", "tables")
     }  # fmt: skip
     if raw["config_bytes"] != CONFIG_BYTES:
         raise FormatError(f"config_bytes is {raw['config_bytes']}, not {CONFIG_BYTES}")
-    if raw["options"] & ~OPTION_ZERO_BITMAP or raw["reserved"]:
-        raise FormatError(f"unknown options {raw['options']:#x}, {raw['reserved']:#x}")
+    if raw["options"] & ~OPTION_ZERO_BITMAP:
+        raise FormatError(f"unknown options {raw['options']:#x}")
     try:
         given["dtype"] = Dtype(raw["dtype"])
         given["transform"] = Transform(raw["transform"])

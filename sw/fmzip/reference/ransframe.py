@@ -1,0 +1,169 @@
+"""The tiles of a frame of the coder RANS: ``docs/format.md``, 10.7 and 10.8."""
+
+import numpy as np
+
+from fmzip.errors import FormatError
+from fmzip.format import (
+    BLOCK,
+    ESCAPES_MAX,
+    POSITION_SIDE,
+    SECTION_BYTES,
+    STATE_BYTES,
+    STATE_SETS,
+    FrameConfig,
+    Tile,
+    TileMode,
+    Transform,
+    ceil_div,
+    round_up,
+)
+from fmzip.reference import planes, rans
+from fmzip.reference.rans import Model, Tokens
+from fmzip.reference.tiling import DTYPES
+from fmzip.tables import Coding, Tables
+
+_COUNT_BYTES = 2  # of the escapes
+_LANES_BYTES = BLOCK * STATE_BYTES
+
+
+def check_tables(config: FrameConfig, tables: Tables) -> None:
+    """ValueError where tables are not those of a configuration."""
+    if tables.planes != config.planes:
+        raise ValueError(
+            f"tables are for {tables.planes} planes, transform "
+            f"{config.transform.name.lower()} has {config.planes}"
+        )
+    if tables.id != config.tables:
+        raise ValueError(
+            f"tables have the id {tables.id:#06x}, the frame's is {config.tables:#06x}"
+        )
+
+
+def check_coding(config: FrameConfig, coding: Coding | None) -> Coding:
+    """What a configuration is to be coded with; ValueError where that is missing or another's."""
+    if coding is None:
+        raise ValueError("coder rans needs tables")
+    check_tables(config, coding.tables)
+    if coding.diffusion.spreads and config.transform != Transform.BYPASS:
+        raise ValueError("errors are diffused with transform bypass only")
+    return coding
+
+
+def numbers(values: np.ndarray, config: FrameConfig, coding: Coding, tile: Tile) -> np.ndarray:
+    """Numbers z of a tile, see ``planes``."""
+    part = values[:, tile.row : tile.row + tile.rows, tile.col : tile.col + tile.cols]
+    return planes.numbers(part, config, coding.diffusion)
+
+
+def tokens(z: np.ndarray, config: FrameConfig, model: Model) -> tuple[Tokens, bool]:
+    """Tokens of a tile, and whether it is stored raw."""
+    found = rans.tokens_of(planes.to_slots(z, config), rans.layout_of(config, z.shape[3]), model)
+    raw = len(z) * config.channels * z.shape[2] * z.shape[3]
+    return found, found.price_bytes >= raw or len(found.escapes) > ESCAPES_MAX
+
+
+def tile_bytes(z: np.ndarray, config: FrameConfig, model: Model) -> int:
+    """Size of a tile without padding to the burst."""
+    found, raw = tokens(z, config, model)
+    if raw:
+        return len(z) * config.channels * z.shape[2] * z.shape[3]
+    states, data = rans.encode(found, model)
+    escapes = round_up(_COUNT_BYTES + len(found.escapes), SECTION_BYTES)
+    return escapes + states.size * STATE_BYTES + len(data)
+
+
+def encode_tile(z: np.ndarray, config: FrameConfig, model: Model) -> tuple[bytes, TileMode]:
+    """A tile without padding to the burst, and how it is stored."""
+    found, raw = tokens(z, config, model)
+    if raw:
+        # [K', C, rows, cols] -> rows, cols, K', C
+        order = z[:, : config.channels].transpose(2, 3, 0, 1)
+        return order.tobytes(), TileMode.RAW
+    states, data = rans.encode(found, model)
+    escapes = len(found.escapes).to_bytes(_COUNT_BYTES, "little") + found.escapes.tobytes()
+    escapes = escapes.ljust(round_up(len(escapes), SECTION_BYTES), b"\0")
+    return escapes + states.astype("<u2").tobytes() + data.tobytes(), TileMode.CODED
+
+
+def encode_tiles(
+    values: np.ndarray, config: FrameConfig, coding: Coding | None
+) -> tuple[list[bytes], list[TileMode]]:
+    """All tiles of a frame, padded to the burst, and how each is stored."""
+    coding = check_coding(config, coding)
+    model = rans.model_of(coding.tables)
+    payload, modes = [], []
+    for tile in config.iter_tiles():
+        data, mode = encode_tile(numbers(values, config, coding, tile), config, model)
+        payload.append(data.ljust(round_up(len(data), config.burst_bytes), b"\0"))
+        modes.append(mode)
+    return payload, modes
+
+
+def decode_tiles(
+    tiles: list[bytes], modes: np.ndarray, config: FrameConfig, tables: Tables | None
+) -> np.ndarray:
+    """Values of all tiles: uint8 or int8 [C, H, W].
+
+    Raises
+    ------
+    ValueError : no tables, or others than the frame's
+    FormatError : a tile is not one of such a frame
+    """
+    if tables is None:
+        raise ValueError(f"the frame needs the tables {config.tables:#06x}")
+    check_tables(config, tables)
+    model = rans.model_of(tables)
+    shape = (config.channels, config.height, config.width)
+    # Read first: a damaged head may claim more than the tiles can hold.
+    found = []
+    for t, (tile, data) in enumerate(zip(config.iter_tiles(), tiles, strict=True)):
+        try:
+            found.append(_numbers_of(data, TileMode(modes[t]), config, tile, model))
+        except FormatError as error:
+            raise FormatError(f"tile {t}: {error}") from None
+    values = np.empty(shape, DTYPES[config.dtype])
+    for tile, z in zip(config.iter_tiles(), found, strict=True):
+        values[:, tile.row : tile.row + tile.rows, tile.col : tile.col + tile.cols] = (
+            planes.values_of(z, config, tile)
+        )
+    return values
+
+
+def _numbers_of(
+    data: bytes, mode: TileMode, config: FrameConfig, tile: Tile, model: Model
+) -> np.ndarray:
+    side = POSITION_SIDE[config.transform]
+    rows, cols = ceil_div(tile.rows, side), ceil_div(tile.cols, side)
+    if mode == TileMode.RAW:
+        size = config.raw_bytes(tile.rows, tile.cols)
+        if len(data) != round_up(size, config.burst_bytes) or any(data[size:]):
+            raise FormatError(f"raw, but not {size} bytes and zeros")
+        order = np.frombuffer(data[:size], np.uint8).reshape(rows, cols, -1, config.channels)
+        z = np.zeros((order.shape[2], config.blocks_per_pixel * BLOCK, rows, cols), np.uint8)
+        z[:, : config.channels] = order.transpose(2, 3, 0, 1)
+        return z
+    slots = rows * cols * config.planes * config.blocks_per_pixel
+    count = int.from_bytes(data[:_COUNT_BYTES], "little")
+    escapes_end = round_up(_COUNT_BYTES + count, SECTION_BYTES)
+    states_end = escapes_end + _LANES_BYTES * min(slots, STATE_SETS)
+    if len(data) < states_end:
+        raise FormatError(f"{len(data)} bytes, with {count} escapes it has at least {states_end}")
+    if any(data[_COUNT_BYTES + count : escapes_end]):
+        raise FormatError("padding of the escapes is not zero")
+    # A token costs 1/177 bit at least: what claims more symbols than that is damaged, and must not
+    # take memory for them.
+    most = (8 * (len(data) - states_end) + _SLACK_BITS * STATE_SETS * BLOCK) * _SYMBOLS_PER_BIT
+    if BLOCK * slots > most:
+        raise FormatError(f"{len(data)} bytes cannot hold {BLOCK * slots} symbols")
+    escapes = np.frombuffer(data[_COUNT_BYTES : _COUNT_BYTES + count], np.uint8)
+    states = np.frombuffer(data[escapes_end:states_end], "<u2").reshape(-1, BLOCK)
+    stream = np.frombuffer(data[states_end:], np.uint8)
+    symbols, used = rans.decode(slots, rans.layout_of(config, cols), model, states, stream, escapes)
+    padding = stream[used:]
+    if len(padding) >= config.burst_bytes or padding.any():
+        raise FormatError(f"{len(padding)} bytes follow the symbols, expected padding to the burst")
+    return planes.from_slots(symbols, config, rows, cols)
+
+
+_SLACK_BITS = 8  # of a state: from 2**16 down to 2**8
+_SYMBOLS_PER_BIT = 178  # log2(256 / 255) is 1 / 177.1 bit
