@@ -1,75 +1,109 @@
-"""The coder ``rans`` in plain Python, from section 10 of ``docs/format.md``, for its gateware."""
+"""Configurations, tables and symbols of the coder RANS, for the tests of its gateware."""
 
+import random
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from amaranth.hdl import Value
 
-from fmzip.format import HEAD, STATIC_BYTES, ceil_div
-from fmzip_hw.slots import BYPASS, NIBBLES, WHT4
+from fmzip.format import (
+    CONTEXTS,
+    ESCAPE,
+    PLANES,
+    POSITION_SIDE,
+    RANS_STEP_MIN,
+    TOKENS,
+    Coder,
+    Dtype,
+    FrameConfig,
+    Transform,
+    ceil_div,
+)
+from fmzip.reference import rans
+from fmzip.tables import Tables
 
 
-@dataclass(frozen=True)
-class Shape:
-    """Of a feature map, and what of its configuration matters for the order of its slots.
-
-    Parameters
-    ----------
-    transform : BYPASS, NIBBLES or WHT4
-    channels, height, width : of the map
-    tile_rows, tile_cols : in pixels; 0: all of the map
-    unipolar : no value lies below the zero point
-    """
-
-    transform: int
-    channels: int
-    height: int
-    width: int
-    tile_rows: int = 0
-    tile_cols: int = 0
-    unipolar: bool = True
-    burst_log2: int = 5
-
-    @property
-    def groups(self) -> int:
-        return ceil_div(self.channels, 8)
-
-    @property
-    def planes(self) -> int:
-        return {BYPASS: 1, NIBBLES: 2, WHT4: 4}[self.transform]
-
-    def static_head(self) -> int:
-        """The head's fields that are constant, as a number."""
-        given = {
-            "dtype": 0,
-            "zero_point": 0 if self.unipolar else 128,
-            "burst_log2": self.burst_log2,
-            "channels": self.channels,
-            "height": self.height,
-            "width": self.width,
-            "tile_rows": self.tile_rows or self.height,
-            "tile_cols": self.tile_cols or self.width,
-            "transform": self.transform,
-        }
-        fields = [f for f in HEAD if f.offset < STATIC_BYTES]
-        return sum(given.get(f.name, 0) << 8 * f.offset for f in fields)
+def rans_config(
+    transform: Transform, channels: int, height: int, width: int,
+    tile_rows: int = 0, tile_cols: int = 0, **options: Any,
+) -> FrameConfig:  # fmt: skip
+    """A configuration; the tile is all of the map where no other is given."""
+    return FrameConfig(
+        channels, height, width, tile_rows=tile_rows or height, tile_cols=tile_cols or width,
+        transform=transform, coder=Coder.RANS, step=RANS_STEP_MIN, **options,
+    )  # fmt: skip
 
 
-def tiles_of(shape: Shape) -> Iterator[tuple[int, int]]:
+# Rows of one position and of two, few groups and many, planes with a sign and without.
+CONFIGS = [
+    rans_config(Transform.BYPASS, 1, 3, 3),
+    rans_config(Transform.BYPASS, 64, 4, 6, 4, 3, zero_point=128),
+    rans_config(Transform.BYPASS, 72, 5, 2),
+    rans_config(Transform.BYPASS, 64, 6, 1),
+    rans_config(Transform.BYPASS, 30, 4, 8, 2, 5, dtype=Dtype.INT8, zero_point=-128),
+    rans_config(Transform.NIBBLES, 65, 3, 4, 3, 2),
+    rans_config(Transform.NIBBLES, 9, 3, 5, zero_point=3),
+    rans_config(Transform.WHT4, 64, 6, 6, 4, 6),
+    rans_config(Transform.WHT4, 20, 7, 3, zero_point=128),
+    rans_config(Transform.WHT4, 80, 4, 8, 4, 4),
+]
+
+
+def positions_of(config: FrameConfig) -> Iterator[tuple[int, int]]:
     """Rows and columns of each tile, in positions."""
-    side = 2 if shape.transform == WHT4 else 1
-    tile_rows, tile_cols = shape.tile_rows or shape.height, shape.tile_cols or shape.width
-    for row in range(0, shape.height, tile_rows):
-        for col in range(0, shape.width, tile_cols):
-            rows = min(tile_rows, shape.height - row)
-            cols = min(tile_cols, shape.width - col)
-            yield ceil_div(rows, side), ceil_div(cols, side)
+    side = POSITION_SIDE[config.transform]
+    for tile in config.iter_tiles():
+        yield ceil_div(tile.rows, side), ceil_div(tile.cols, side)
 
 
-async def begin(ctx: Any, dut: Any, shape: Shape) -> None:
-    """Start a frame."""
-    ctx.set(Value.cast(dut.head), shape.static_head())
-    ctx.set(dut.start, 1)
+def random_tables(
+    transform: Transform, rng: random.Random, statistics: int = 32, fall: float = 1.0
+) -> Tables:
+    """Tables with short and long alphabets, and frequencies that fall from token to token."""
+    frequencies = b""
+    for _ in range(statistics):
+        limit = rng.choice([0, 1, 2, 5, 14, 30, rng.randrange(31)])
+        tokens = [*range(limit + 1), ESCAPE]
+        weights = [rng.random() / (1 + n) ** rng.choice([0, fall, fall]) for n in tokens]
+        counts = [1 + int((256 - len(tokens)) * w / sum(weights)) for w in weights]
+        counts[0] += 256 - sum(counts)
+        row = bytearray(TOKENS)
+        for token, count in zip(tokens, counts, strict=True):
+            row[token] = count
+        frequencies += row
+    contexts = bytes(rng.randrange(statistics) for _ in range(CONTEXTS * PLANES[transform]))
+    contexts = bytes([statistics - 1]) + contexts[1:]  # each must be one of the statistics
+    return Tables(contexts, frequencies)
+
+
+def random_symbols(
+    config: FrameConfig, rows: int, cols: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Symbols of a tile, uint8 [n, 8], most of them small; 0 in lanes without a channel."""
+    slots = rows * cols * config.planes * config.blocks_per_pixel
+    highest = 15 if config.transform == Transform.NIBBLES else 255
+    z = rng.exponential(rng.choice([0.3, 1, 4, 40]), (slots, 8)).clip(0, highest).astype(np.uint8)
+    left = config.channels - 8 * (np.arange(slots) % config.blocks_per_pixel)
+    z[np.arange(8) >= left[:, None]] = 0
+    return z
+
+
+def coded(config: FrameConfig, tables: Tables, cols: int, symbols: np.ndarray) -> rans.Tokens:
+    """Statistics and tokens of the symbols of a tile with so many positions in a row."""
+    return rans.tokens_of(symbols, rans.layout_of(config, cols), rans.model_of(tables))
+
+
+async def load_tables(ctx: Any, loader: Any, tables: Tables, config: FrameConfig) -> None:
+    """Feed the bytes of the tables to a ``TableLoader``."""
+    ctx.set(Value.cast(loader.head), int.from_bytes(config.static_head(), "little"))
+    ctx.set(loader.start, 1)
     await ctx.tick()
-    ctx.set(dut.start, 0)
+    ctx.set(loader.start, 0)
+    ctx.set(loader.i.valid, 1)
+    for byte in tables.to_bytes():
+        ctx.set(loader.i.payload, byte)
+        await ctx.tick().until(loader.i.ready)
+    ctx.set(loader.i.valid, 0)
+    await ctx.tick().until(loader.whole)
+    await ctx.tick().repeat(loader.latency)

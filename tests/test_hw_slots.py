@@ -5,19 +5,21 @@ from typing import NamedTuple
 
 import pytest
 from amaranth.hdl import Value
-from tests.rans_bench import Shape, begin, tiles_of
+from tests.codec_bench import begin
+from tests.rans_bench import positions_of, rans_config
 from tests.stream_bench import simulate
 
-from fmzip_hw.slots import BYPASS, NIBBLES, WHT4, SlotSequencer
+from fmzip.format import FrameConfig, Transform
+from fmzip_hw.slots import SlotSequencer
 
-SHAPES = [
-    Shape(BYPASS, 1, 1, 1),
-    Shape(BYPASS, 20, 5, 7, 2, 3),
-    Shape(NIBBLES, 9, 3, 4, 3, 2),
-    Shape(NIBBLES, 70, 3, 4, 2, 1),
-    Shape(WHT4, 16, 5, 7, 2, 4),
-    Shape(WHT4, 3, 2, 3, 2, 2),
-    Shape(WHT4, 8, 7, 12, 4, 12),
+CONFIGS = [
+    rans_config(Transform.BYPASS, 1, 1, 1),
+    rans_config(Transform.BYPASS, 20, 5, 7, 2, 3),
+    rans_config(Transform.NIBBLES, 9, 3, 4, 3, 2),
+    rans_config(Transform.NIBBLES, 70, 3, 4, 2, 1),
+    rans_config(Transform.WHT4, 16, 5, 7, 2, 4),
+    rans_config(Transform.WHT4, 3, 2, 3, 2, 2),
+    rans_config(Transform.WHT4, 8, 7, 12, 4, 12),
 ]
 
 
@@ -40,13 +42,13 @@ class Seen(NamedTuple):
 
 
 def slots_of(
-    shape: Shape, rows: int, cols: int, planes: int
+    config: FrameConfig, rows: int, cols: int, planes: int
 ) -> list[tuple[Seen, int | None, int | None]]:
     """The slots of a tile of positions; with each `ahead`, None with one column, and `sets`."""
-    groups = shape.groups
+    groups = config.blocks_per_pixel
     size = planes * groups
     total = rows * cols * size
-    tail = shape.channels - 8 * (groups - 1)
+    tail = config.channels - 8 * (groups - 1)
     out = []
     for n in range(total):
         position, index = divmod(n, size)
@@ -69,16 +71,16 @@ def test_slots_come_in_wire_order_and_the_same_group_no_sooner_than_the_loop(loo
 
     async def bench(ctx):
         generator = random.Random(loop)
-        for shape in SHAPES:
+        for config in CONFIGS:
             tiles = []
-            for rows, cols in tiles_of(shape):
+            for rows, cols in positions_of(config):
                 whole = generator.random() < 0.3
-                planes = {BYPASS: 1, NIBBLES: 1 if whole else 2, WHT4: 4}[shape.transform]
-                slots = slots_of(shape, rows, cols, planes)
+                planes = 1 if whole and config.planes == 2 else config.planes
+                slots = slots_of(config, rows, cols, planes)
                 if whole:  # then the rest is not defined
                     slots = [(slot, None, None) for slot, _, _ in slots]
                 tiles.append((whole, slots))
-            await begin(ctx, dut, shape)
+            await begin(ctx, dut, config)
             seen, at = [], []
             now = 0
             while not ctx.get(dut.done):
@@ -97,14 +99,14 @@ def test_slots_come_in_wire_order_and_the_same_group_no_sooner_than_the_loop(loo
                 ctx.set(dut.step, 0)
                 now += 1
             expected = [slot for _, slots in tiles for slot in slots]
-            assert len(seen) == len(expected), shape
+            assert len(seen) == len(expected), config
             for n, (got, want) in enumerate(zip(seen, expected, strict=True)):
-                assert got[0] == want[0], f"{shape}: slot {n}"
-                assert want[1] in (None, got[1]), f"{shape}: slot {n}: ahead"
-                assert want[2] in (None, got[2]), f"{shape}: slot {n}: sets"
-            groups = shape.groups
+                assert got[0] == want[0], f"{config}: slot {n}"
+                assert want[1] in (None, got[1]), f"{config}: slot {n}: ahead"
+                assert want[2] in (None, got[2]), f"{config}: slot {n}: sets"
+            groups = config.blocks_per_pixel
             closest = min((b - a for a, b in zip(at, at[groups:], strict=False)), default=loop)
-            assert closest >= loop, shape
+            assert closest >= loop, config
 
     simulate(dut, bench)
 
@@ -112,17 +114,17 @@ def test_slots_come_in_wire_order_and_the_same_group_no_sooner_than_the_loop(loo
 @pytest.mark.parametrize(("channels", "gap"), [(64, 0), (128, 0), (40, 3), (8, 7)])
 def test_a_slot_per_cycle_but_for_tiles_and_planes_of_few_groups(channels: int, gap: int) -> None:
     dut = SlotSequencer(8)
-    shape = Shape(WHT4, channels, 8, 8, 4, 8)
+    config = rans_config(Transform.WHT4, channels, 8, 8, 4, 8)
 
     async def bench(ctx):
-        await begin(ctx, dut, shape)
+        await begin(ctx, dut, config)
         valid = []
         while not ctx.get(dut.done):
             valid.append(ctx.get(dut.valid))
             ctx.set(dut.step, valid[-1])
             await ctx.tick()
         pattern = "".join(map(str, valid)).strip("0")
-        plane = "1" * shape.groups
+        plane = "1" * config.blocks_per_pixel
         tile = ("0" * gap).join([plane] * (4 * 2 * 4))
         assert pattern == ("0" * max(2, gap)).join([tile] * 2)
 

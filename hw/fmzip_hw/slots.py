@@ -1,25 +1,25 @@
-"""Counting slots of the coder ``rans``: which symbols come together, and where they lie."""
+"""Counting slots of the coder RANS: which symbols come together, and where they lie."""
 
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from fmzip.format import BLOCK
+from fmzip.format import (
+    BLOCK,
+    PLANES,
+    POSITION_SLOTS_MAX,
+    ROW_SLOTS_MAX,
+    STATE_SETS,
+    TILE_SLOTS_MAX,
+    Transform,
+)
 from fmzip_hw.layout import HeadLayout
 from fmzip_hw.multiply import small_product
 from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.sequence import DownCounter, TileWalker, blocks_per_pixel
 
-# Values of the head's field `transform` that go with the coder `rans`.
-BYPASS, NIBBLES, WHT4 = 2, 3, 4
-
-TILE_SLOTS_MAX = 7680
-ROW_SLOTS_MAX = 4096
-POSITION_SLOTS_MAX = 1024
-PLANES_MAX = 4
-SETS = 10  # state sets, which the slots take in turn
-
+PLANES_MAX = max(PLANES.values())
 _SIDE_BITS = TILE_SLOTS_MAX.bit_length()
 
 # Of a tile, in positions.
@@ -29,7 +29,7 @@ _Size = data.StructLayout({
     "one_col": 1,
     "two_cols": 1,
     "one_row": 1,
-    "sets": range(SETS + 1),
+    "sets": range(STATE_SETS + 1),
 })  # fmt: skip
 
 SlotLayout = data.StructLayout({
@@ -99,7 +99,7 @@ class SlotSequencer(wiring.Component):
             "valid": Out(1),
             "slot": Out(SlotLayout),
             "begun": Out(1),
-            "sets": Out(range(SETS + 1)),
+            "sets": Out(range(STATE_SETS + 1)),
             "done": Out(1),
         })  # fmt: skip
 
@@ -107,8 +107,8 @@ class SlotSequencer(wiring.Component):
         m = Module()
         head = self.head
         m.submodules.walker = walker = TileWalker(_SIDE_BITS)
-        is_wht4 = register(m, head.transform == WHT4)
-        is_nibbles = register(m, head.transform == NIBBLES)
+        is_wht4 = register(m, head.transform == Transform.WHT4)
+        is_nibbles = register(m, head.transform == Transform.NIBBLES)
         groups = register(m, blocks_per_pixel(head))
         per_position = register(
             m, Mux(is_wht4, groups << 2, Mux(is_nibbles, groups << 1, groups))
@@ -260,5 +260,5 @@ class SlotSequencer(wiring.Component):
 
 def _at_most_sets(m: Module, value: Value) -> Value:
     """``value``, at most 10, in a register."""
-    bits = SETS.bit_length()
-    return register(m, Mux(value >= SETS, SETS, value)[:bits])
+    bits = STATE_SETS.bit_length()
+    return register(m, Mux(value >= STATE_SETS, STATE_SETS, value)[:bits])

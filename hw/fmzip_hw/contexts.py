@@ -1,0 +1,186 @@
+"""Contexts of the coder RANS: from the symbols around a symbol to its statistic."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from fmzip.format import (
+    BLOCK,
+    CLASS_STARTS,
+    CLASSES,
+    CONTEXTS,
+    POSITION_SLOTS_MAX,
+    ROW_SLOTS_MAX,
+    Transform,
+)
+from fmzip_hw.blockcode import unipolar
+from fmzip_hw.layout import HeadLayout
+from fmzip_hw.memory import BlockRam
+from fmzip_hw.pipeline import register, register_flag
+from fmzip_hw.slots import PLANES_MAX, SlotLayout
+from fmzip_hw.tables import STATISTIC_BITS, TOKEN_BITS, ContextWrite
+
+CLASS_BITS = ceil_log2(CLASSES)
+_SIZE = BLOCK * CLASS_BITS  # of the classes of a slot
+
+
+def class_of(token: int, signed: bool) -> int:
+    """Class of a token; a symbol above 30, and an escape, count as token 31."""
+    magnitude = (token + 1) >> 1 if signed else token
+    return sum(magnitude >= start for start in CLASS_STARTS[1:])
+
+
+def _lookup(table: list[int], index: Value, bits: int) -> Value:
+    """An element of a constant table, in logic."""
+    rows = [sum((row >> k & 1) << n for n, row in enumerate(table)) for k in range(bits)]
+    return Cat(Const(row, len(table)).bit_select(index, 1) for row in rows)
+
+
+class ContextFormer(wiring.Component):
+    """Statistics of the lanes of a slot, from the tokens of the slots before.
+
+    Never stalls. A slot's statistics come ``latency`` cycles behind it; its tokens must be there
+    ``feedback`` cycles behind it. Between slots of the same group in two planes or positions
+    at least ``loop`` cycles must pass, as with ``SlotSequencer(loop)``.
+
+    Parameters
+    ----------
+    feedback : cycles from a slot to its tokens, at least ``latency``
+
+    Members
+    -------
+    head : In(HeadLayout), constant during a frame
+    i_valid : In(1), there is a slot
+    slot : In(SlotLayout), of a tile that is not raw
+    tokens : In(5 x 8), of the slot that came ``feedback`` cycles ago; 31 for a symbol above 30
+        and for an escape
+    o : Out(5 x 8), statistics of the slot that came ``latency`` cycles ago
+    write : In(ContextWrite), into the table of contexts; not while slots come
+    """
+
+    latency = 4
+
+    def __init__(self, feedback: int):
+        self._feedback = feedback
+        self.loop = feedback + 2
+        super().__init__({
+            "head": In(HeadLayout),
+            "i_valid": In(1),
+            "slot": In(SlotLayout),
+            "tokens": In(data.ArrayLayout(TOKEN_BITS, BLOCK)),
+            "o": Out(data.ArrayLayout(STATISTIC_BITS, BLOCK)),
+            "write": In(ContextWrite),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        slot = self.slot
+        # Classes of a slot, `behind` cycles behind it, and what they are worth to later slots.
+        behind = self._feedback + 1
+        classes, planes_first = Signal(_SIZE), Signal(BLOCK)
+        valid = register_flag(m, self.i_valid, behind)
+        index, here, group, plane = (
+            register(m, slot[name], behind) for name in ("index", "here", "group", "plane")
+        )
+        m.submodules.left = left = BlockRam(_SIZE, POSITION_SLOTS_MAX)
+        m.submodules.line = line = BlockRam(_SIZE, ROW_SLOTS_MAX)
+        m.submodules.above = above = BlockRam(2 * _SIZE, POSITION_SLOTS_MAX)
+        below = []  # the same position's planes 0, 1, 2
+        for k in range(PLANES_MAX - 1):
+            ram = BlockRam(_SIZE, POSITION_SLOTS_MAX // (2 if k == 0 else 4))
+            m.submodules[f"plane{k}"] = ram
+            below.append(ram)
+            m.d.comb += [
+                ram.w_en.eq(valid & (plane == k)),
+                ram.w_addr.eq(group),
+                ram.r_addr.eq(slot.group),
+            ]
+        for ram, address in ((left, index), (line, here)):
+            m.d.comb += [ram.w_en.eq(valid), ram.w_addr.eq(address)]
+        m.d.comb += [
+            left.r_addr.eq(slot.index),
+            line.r_addr.eq(slot.ahead),
+            above.r_addr.eq(slot.index),
+        ]
+        for ram in (left, line, *below):
+            m.d.comb += ram.w_data.eq(classes)
+        for ram in (left, line, above, *below):
+            m.d.comb += [ram.r_en.eq(1), ram.r_next.eq(1)]
+
+        contexts = self._contexts(m, left, line, above, below)
+        for lane, context in enumerate(contexts):
+            m.submodules[f"table{lane}"] = table = BlockRam(STATISTIC_BITS, CONTEXTS * PLANES_MAX)
+            m.d.comb += [
+                table.w_en.eq(self.write.en),
+                table.w_addr.eq(self.write.address),
+                table.w_data.eq(self.write.data),
+                table.r_addr.eq(context),
+                table.r_en.eq(1),
+                table.r_next.eq(1),
+                self.o[lane].eq(table.r_data),
+            ]
+
+        # In plane 1 of nibbles, lanes whose symbol of plane 0 is not 0.
+        second = register(
+            m, (self.head.transform == Transform.NIBBLES) & (slot.plane == 1), BlockRam.latency
+        )
+        m.d.comb += planes_first.eq(
+            Cat(second & _of(below[0].r_data, lane).any() for lane in range(BLOCK))
+        )
+        forced = register(m, planes_first, self._feedback - BlockRam.latency)
+        signed = (self.head.transform != Transform.NIBBLES) & ~(
+            unipolar(self.head) & (slot.plane == 0)
+        )
+        signed = register(m, signed, self._feedback)
+        rows = [class_of(token, sign) for sign in (False, True) for token in range(2**TOKEN_BITS)]
+        m.d.sync += classes.eq(
+            Cat(
+                _lookup(rows, Cat(self.tokens[lane], signed), CLASS_BITS)
+                | forced[lane].replicate(CLASS_BITS)
+                for lane in range(BLOCK)
+            )
+        )
+        return m
+
+    def _contexts(
+        self, m: Module, left: BlockRam, line: BlockRam, above: BlockRam, below: list[BlockRam]
+    ) -> list[Value]:
+        """Context of each lane, when the memories have been read."""
+        cycles = BlockRam.latency
+        slot = self.slot
+        # In the first row, and with one column, all four neighbours are the same one.
+        flat = register(m, slot.first_row | slot.one_col, cycles)
+        origin = register(m, slot.first_row & slot.first, cycles)
+        first, last, plane = (
+            register(m, slot[name], cycles) for name in ("first", "last", "plane")
+        )
+        later: list[Value] = []  # N and NW of the next position
+        sooner: list[Value] = []
+        contexts = []
+        for lane in range(BLOCK):
+            before = Mux(origin, 0, _of(left.r_data, lane))
+            ahead = _of(line.r_data, lane)
+            n, nw = _of(above.r_data, lane), _of(above.r_data, BLOCK + lane)
+            sooner.append(ahead)
+            later.append(Mux(last, ahead, n))
+            c0, c1, c2 = (_of(ram.r_data, lane) for ram in below)
+            total = c1 + c2 + ((c0 + 1) >> 1)
+            x = Mux(
+                plane == 0,
+                Mux(flat, before, ((nw + Mux(last, n, ahead) + 1) >> 1)[:CLASS_BITS]),
+                Mux(plane == 3, Mux(total > 7, 7, total)[:CLASS_BITS], c0),
+            )
+            w = Mux(flat, before, Mux(first, n, before))
+            contexts.append(Cat(x, Mux(flat, before, n), w, plane))
+        m.d.comb += [
+            above.w_en.eq(register_flag(m, self.i_valid, cycles + 1)),
+            above.w_addr.eq(register(m, slot.index, cycles + 1)),
+            above.w_data.eq(register(m, Cat(*sooner, *later))),
+        ]
+        return contexts
+
+
+def _of(classes: Value, lane: int) -> Value:
+    """The class of a lane."""
+    return classes[CLASS_BITS * lane : CLASS_BITS * (lane + 1)]
