@@ -8,17 +8,29 @@ import numpy as np
 from amaranth.hdl import Value
 from tests.stream_bench import Transfer, transfer
 
-from fmzip.format import BLOCK, Coder, Dtype, FrameConfig, TileMode, multiplier
+from fmzip.format import (
+    BLOCK,
+    POSITION_SIDE,
+    Coder,
+    Dtype,
+    FrameConfig,
+    TileMode,
+    multiplier,
+    rans_multiplier,
+    round_up,
+)
 from fmzip.reference import decode, encode, parse_head
+from fmzip.tables import Coding
 
 
 @dataclass(frozen=True)
 class Case:
-    """A feature map with its configuration and a name for messages."""
+    """A feature map with its configuration and a name for messages; ``coding`` with coder RANS."""
 
     name: str
     config: FrameConfig
     values: np.ndarray
+    coding: Coding | None = None
 
     def __str__(self) -> str:
         return f"{self.name}, {self.config}"
@@ -81,15 +93,26 @@ def random_case(seed: int, blocks: int = 60) -> Case:
     return Case(f"seed {seed}, {kind}", config, value_map(config, kind, rng))
 
 
+def wire_pixels(config: FrameConfig) -> Iterator[tuple[int, int]]:
+    """Row and column of each pixel in wire order: position by position, if those have several.
+
+    Pixels that are missing from a position are there, too, with rows and columns of the map.
+    """
+    side = POSITION_SIDE.get(config.transform, 1)
+    for tile in config.iter_tiles():
+        for top in range(tile.row, tile.row + tile.rows, side):
+            for left in range(tile.col, tile.col + tile.cols, side):
+                for row in range(top, top + side):
+                    for col in range(left, left + side):
+                        yield min(row, config.height - 1), min(col, config.width - 1)
+
+
 def wire_blocks(case: Case) -> Iterator[list[int]]:
     """The values of each block in wire order, as bytes; fewer than 8 in a partial block."""
-    config = case.config
-    for tile in config.iter_tiles():
-        for row in range(tile.row, tile.row + tile.rows):
-            for col in range(tile.col, tile.col + tile.cols):
-                for first in range(0, config.channels, BLOCK):
-                    block = case.values[first : first + BLOCK, row, col]
-                    yield [int(v) & 0xFF for v in block]
+    for row, col in wire_pixels(case.config):
+        for first in range(0, case.config.channels, BLOCK):
+            block = case.values[first : first + BLOCK, row, col]
+            yield [int(v) & 0xFF for v in block]
 
 
 def wire_beats(case: Case, lanes: int) -> list[list[int]]:
@@ -99,12 +122,18 @@ def wire_beats(case: Case, lanes: int) -> list[list[int]]:
     ]
 
 
+def tile_pixels(config: FrameConfig) -> list[int]:
+    """Pixels of each tile, as many as its positions have."""
+    side = POSITION_SIDE.get(config.transform, 1)
+    return [round_up(t.rows, side) * round_up(t.cols, side) for t in config.iter_tiles()]
+
+
 def tile_beats(config: FrameConfig, lanes: int) -> list[int]:
     """Beats of each tile."""
     per_pixel = sum(
         -(-min(BLOCK, config.channels - k) // lanes) for k in range(0, config.channels, BLOCK)
     )
-    return [t.rows * t.cols * per_pixel for t in config.iter_tiles()]
+    return [pixels * per_pixel for pixels in tile_pixels(config)]
 
 
 def frame_words(case: Case, lanes: int, frame: bytes | None = None) -> list[int]:
@@ -161,7 +190,7 @@ def assert_same(got: list[int], expected: list[int], case: Case, lanes: int, wha
             ends = np.cumsum(sizes)
             tile = int(np.searchsorted(ends, n, side="right"))
             in_tile = n - int(ends[tile]) + sizes[tile]
-            per_pixel = sizes[tile] // (sum(1 for _ in _pixels(case.config, tile)))
+            per_pixel = sizes[tile] // tile_pixels(case.config)[tile]
             pixel, beat = divmod(in_tile, per_pixel)
             place = f"tile {tile}, pixel {pixel}, block {beat * lanes // BLOCK}, beat {beat}"
         else:
@@ -170,16 +199,12 @@ def assert_same(got: list[int], expected: list[int], case: Case, lanes: int, wha
         raise AssertionError(f"{case}: {place}, lanes {bad}{flags}: {a:#x}, not {b:#x}")
 
 
-def _pixels(config: FrameConfig, tile: int) -> range:
-    size = list(config.iter_tiles())[tile]
-    return range(size.rows * size.cols)
-
-
 async def begin(ctx: Any, dut: Any, config: FrameConfig) -> None:
     """Start a frame."""
     ctx.set(Value.cast(dut.head), int.from_bytes(config.static_head(), "little"))
     if hasattr(dut, "multiplier"):
-        ctx.set(dut.multiplier, multiplier(config.step))
+        rans = rans_multiplier(config.step, config.transform)
+        ctx.set(dut.multiplier, rans if config.rans else multiplier(config.step))
     ctx.set(dut.start, 1)
     await ctx.tick()
     ctx.set(dut.start, 0)

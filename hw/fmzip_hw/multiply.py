@@ -11,12 +11,13 @@ from fmzip_hw.pipeline import register
 class Multiplier(wiring.Component):
     """Signed product of a value and a constant of the frame, with a register on either side.
 
-    Latency ``latency`` cycles, never stalls. On ECP5 both registers are those of the DSP block:
+    Latency ``latency`` cycles, never stalls. On ECP5 all registers are those of the DSP block:
     yosys does not pack them by itself, and the way there and back costs half of the cycle.
 
     Parameters
     ----------
     a_shape, b_shape : at most 18 bits each, signed or not
+    held : with registers in front; without, the factors should come from registers close by
 
     Members
     -------
@@ -26,7 +27,10 @@ class Multiplier(wiring.Component):
 
     latency = 2
 
-    def __init__(self, a_shape: Shape, b_shape: Shape):
+    def __init__(self, a_shape: Shape, b_shape: Shape, held: bool = True):
+        self._held = held
+        if not held:
+            self.latency = 1
         product = Value.cast(Signal(a_shape) * Signal(b_shape)).shape()
         super().__init__({"a": In(a_shape), "b": In(b_shape), "o": Out(product)})
 
@@ -35,7 +39,8 @@ class Multiplier(wiring.Component):
         if is_ecp5(platform):
             self._ecp5(m)
         else:
-            m.d.comb += self.o.eq(register(m, register(m, self.a) * register(m, self.b)))
+            a, b = (register(m, factor, int(self._held)) for factor in (self.a, self.b))
+            m.d.comb += self.o.eq(register(m, a * b))
         return m
 
     def _ecp5(self, m: Module) -> None:
@@ -51,7 +56,7 @@ class Multiplier(wiring.Component):
         product = Signal(2 * size)
         for k in range(2 * size):
             ports[f"o_P{k}"] = product[k]
-        registers = ("INPUTA", "INPUTB", "OUTPUT")
+        registers = ("INPUTA", "INPUTB", "OUTPUT") if self._held else ("OUTPUT",)
         m.submodules.dsp = Instance(
             "MULT18X18D",
             **{f"p_REG_{name}_CLK": "CLK0" for name in registers},

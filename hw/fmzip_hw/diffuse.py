@@ -1,0 +1,167 @@
+"""Quantiser of the coder RANS: what is rounded off is passed on to the neighbours."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Value, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from fmzip.format import (
+    BLOCK,
+    MULTIPLIER_BITS,
+    POSITION_SLOTS_MAX,
+    RANS_FRACTION_BITS,
+    ROW_SLOTS_MAX,
+    WEIGHT_BITS,
+)
+from fmzip_hw.memory import BlockRam
+from fmzip_hw.multiply import Multiplier
+from fmzip_hw.pipeline import register, register_flag
+
+COEFFICIENT_BITS = 11  # -1020 to 1020
+ERROR_BITS = RANS_FRACTION_BITS + 1  # e, signed
+_LEVEL_BITS = COEFFICIENT_BITS - 1 + RANS_FRACTION_BITS  # v', signed: 65280 and an error or so
+_TERM_BITS = ERROR_BITS + WEIGHT_BITS  # a weighted error, signed
+_CARRY_BITS = _TERM_BITS + 1  # difference of two
+_SUM_BITS = _CARRY_BITS + 1
+_HALF = 1 << (WEIGHT_BITS - 1)  # of the unit of weights, to round
+
+Weights = data.StructLayout({"left": WEIGHT_BITS, "above": WEIGHT_BITS, "corner": WEIGHT_BITS})
+
+# What the quantiser must know of a slot.
+PlaneSlot = data.StructLayout({
+    "unsigned": 1,  # symbols are 0 to 255, else -128 to 127
+    "first_row": 1,  # of the tile
+    "first": 1,  # in the first position of its row
+    "here": ceil_log2(ROW_SLOTS_MAX),  # number of the slot in its row
+    "index": ceil_log2(POSITION_SLOTS_MAX),  # and in its position
+})  # fmt: skip
+
+
+class Diffuser(wiring.Component):
+    """Numbers z of 8 coefficients per cycle: section 10.2 of the format, with error diffusion.
+
+    Latency ``latency`` cycles, never stalls. The error of a position is there for the next one
+    ``loop`` cycles later: with weights, slots of the same group must be that far apart.
+
+    Members
+    -------
+    multiplier : In(17), ``format.rans_multiplier``; constant during a frame
+    rounding : In(8); weights : In(Weights), 0 but for BYPASS; constant during a frame
+    i_valid : In(1), a slot is there
+    i : In(8 x signed(11)), its coefficients; 0 in lanes without a channel
+    slot : In(PlaneSlot)
+    o_valid : Out(1)
+    o : Out(8 x 8)
+    """
+
+    latency = 7
+    loop = 8
+
+    multiplier: In(MULTIPLIER_BITS)
+    rounding: In(RANS_FRACTION_BITS)
+    weights: In(Weights)
+    i_valid: In(1)
+    i: In(data.ArrayLayout(signed(COEFFICIENT_BITS), BLOCK))
+    slot: In(PlaneSlot)
+    o_valid: Out(1)
+    o: Out(data.ArrayLayout(8, BLOCK))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        # Errors of the row above, and, of the position before, what it passes on: both are
+        # overwritten by this position's when they are known, the latter a product later.
+        m.submodules.above = above = BlockRam(ERROR_BITS * BLOCK, ROW_SLOTS_MAX)
+        m.submodules.before = before = BlockRam(_CARRY_BITS * BLOCK, POSITION_SLOTS_MAX)
+        place, group = self.slot.here, self.slot.index
+        cycles = self.latency  # to errors and numbers
+        m.d.comb += [
+            above.r_addr.eq(place),
+            above.w_addr.eq(register(m, place, cycles)),
+            above.w_en.eq(register_flag(m, self.i_valid, cycles)),
+            before.r_addr.eq(register(m, group)),
+            before.w_addr.eq(register(m, group, cycles + 1)),
+            before.w_en.eq(register_flag(m, self.i_valid, cycles + 1)),
+            self.o_valid.eq(register_flag(m, self.i_valid, cycles)),
+        ]
+        for ram in (above, before):
+            m.d.comb += [ram.r_en.eq(1), ram.r_next.eq(1)]
+
+        # Both weights of an error of the row above in one product; none in the first row.
+        both = Cat(self.weights.above, Const(0, _TERM_BITS - WEIGHT_BITS), self.weights.corner)
+        both = register(m, Mux(self.slot.first_row, 0, both), above.latency)
+        first = register(m, self.slot.first, above.latency + 1)
+        is_unsigned = register(m, self.slot.unsigned, cycles - 2)
+        errors, passed = [], []
+        for lane in range(BLOCK):
+            north, northwest = self._terms_above(m, lane, above, both)
+            # What was passed on has 8 in it, so that the shift below rounds.
+            carried = before.r_data.word_select(lane, _CARRY_BITS).as_signed()
+            total = register(m, Mux(first, _HALF, carried) + north)[:_SUM_BITS].as_signed()
+            level = register(m, self._level(m, lane) + (total >> WEIGHT_BITS))
+            error, number = self._rounded(m, level[:_LEVEL_BITS].as_signed(), is_unsigned)
+            errors.append(error)
+            m.submodules[f"west{lane}"] = west = Multiplier(
+                error.shape(), unsigned(WEIGHT_BITS), held=False
+            )
+            m.d.comb += [west.a.eq(error), west.b.eq(self.weights.left), self.o[lane].eq(number)]
+            passed.append((west.o + northwest)[:_CARRY_BITS])
+        m.d.comb += [above.w_data.eq(Cat(errors)), before.w_data.eq(Cat(passed))]
+        return m
+
+    def _terms_above(
+        self, m: Module, lane: int, above: BlockRam, both: Value
+    ) -> tuple[Value, Value]:
+        """The term of the position above, and 8 less that for the next position, when it wants it.
+
+        The latter comes when this position's error has been weighted.
+        """
+        m.submodules[f"north{lane}"] = north = Multiplier(
+            signed(ERROR_BITS), unsigned(len(both)), held=False
+        )
+        m.d.comb += [
+            north.a.eq(above.r_data.word_select(lane, ERROR_BITS).as_signed()),
+            north.b.eq(both),
+        ]
+        low = north.o[:_TERM_BITS].as_signed()
+        high = north.o[_TERM_BITS : 2 * _TERM_BITS].as_signed()
+        # Where the lower product is negative it has taken one off the upper one.
+        rest = register(m, (_HALF - high - low[-1])[:_CARRY_BITS].as_signed())
+        spent = above.latency + north.latency + 1
+        return low, register(m, rest, self.latency + 1 - spent)
+
+    def _level(self, m: Module, lane: int) -> Value:
+        """v, the coefficient in steps, at the time of the sum of its neighbours' errors."""
+        m.submodules[f"steps{lane}"] = steps = Multiplier(
+            signed(COEFFICIENT_BITS), unsigned(MULTIPLIER_BITS)
+        )
+        m.d.comb += [steps.a.eq(self.i[lane]), steps.b.eq(self.multiplier)]
+        shift = RANS_FRACTION_BITS
+        rounded = register(m, steps.o[shift:].as_signed() + steps.o[shift - 1])
+        return register(m, rounded[:_LEVEL_BITS].as_signed())
+
+    def _rounded(self, m: Module, level: Value, is_unsigned: Value) -> tuple[Value, Value]:
+        """Error and number of a level v', two cycles later."""
+        shift = RANS_FRACTION_BITS
+        t = register(m, (level + self.rounding)[:_LEVEL_BITS])
+        low, odd = register(m, level[:shift]), register(m, level[shift])
+        # Just beyond the ends of the range of q the error still fits.
+        ones = (level[2 * shift - 1] == is_unsigned) & level[shift : 2 * shift - 1].all()
+        over = register(m, ones & ~level[2 * shift :].any())
+        under = register(m, ones & level[2 * shift :].all())
+
+        is_unsigned = register(m, is_unsigned)
+        q, top, negative = t[shift : 2 * shift], t[2 * shift - 1 :], t[-1]
+        above = ~negative & (top[1] | (top[0] & ~is_unsigned))
+        below = negative & (is_unsigned | ~(top[1] & top[0]))
+        # Modulo 256 the error is the level; its sign is the carry of the rounding.
+        error = Cat(low, t[shift] ^ odd)
+        zigzag = Cat(negative, q[:-1] ^ negative.replicate(shift - 1))
+        number = Mux(is_unsigned, q, zigzag)
+        highest = Mux(is_unsigned, 0xFF, 0xFE)
+        with_ends = Mux(above, highest, Mux(below, ~is_unsigned.replicate(shift), number))
+        error = Mux(
+            above,
+            Cat(low | ~over.replicate(shift), 0),
+            Mux(below, Cat(low & under.replicate(shift), 1), error),
+        )
+        return register(m, error.as_signed()), register(m, with_ends[:shift])

@@ -1,0 +1,316 @@
+"""Between the values of a position and its planes: both ways of the coder RANS's transforms."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from fmzip.format import (
+    BLOCK,
+    MULTIPLIER_BITS,
+    PLANES,
+    RANS_FRACTION_BITS,
+    RANS_STEP_PER_LSB,
+    Dtype,
+    Transform,
+)
+from fmzip_hw.blockcode import unipolar
+from fmzip_hw.diffuse import COEFFICIENT_BITS, Diffuser, PlaneSlot, Weights
+from fmzip_hw.layout import HeadLayout, beat_layout
+from fmzip_hw.multiply import Multiplier
+from fmzip_hw.pipeline import register, register_flag
+from fmzip_hw.positions import BANKS, WORD, PositionBuffer, spatial
+from fmzip_hw.reconstruct import zero_of
+from fmzip_hw.sequence import DownCounter
+from fmzip_hw.slots import SlotSequencer, slot_layout
+from fmzip_hw.stream import CreditFifo
+
+_SETTLE = 4  # cycles in which what follows from a new head is computed
+_SIDE_BITS = 16
+_STEP_BITS = 17  # twice the step
+_VALUE_CYCLES = 8  # from a position's buffer to a value
+
+
+def planes_of(head: data.View) -> Value:
+    """Planes of a position."""
+    count: Value = Mux(head.transform == Transform.NIBBLES, PLANES[Transform.NIBBLES], 1)
+    return Mux(spatial(head), PLANES[Transform.WHT4], count)
+
+
+def pixels_of(head: data.View) -> Value:
+    """Pixels of a position."""
+    return Mux(spatial(head), BANKS, 1)
+
+
+def butterfly(m: Module, four: list[Value], number: Value) -> Signal:
+    """One of the four Walsh-Hadamard sums of four numbers, two cycles later.
+
+    The sums of coefficients make pixels, too: the matrix is its own transpose.
+    """
+    one_later = register(m, number[1])
+    first, second = (
+        register(m, Mux(number[0], four[k] - four[k + 1], four[k] + four[k + 1])) for k in (0, 2)
+    )
+    return register(m, Mux(one_later, first - second, first + second))
+
+
+class PlaneGather(wiring.Component):
+    """Coefficients of slots from values in wire order: the transforms of section 10.2.
+
+    A beat per cycle comes and a slot per cycle leaves, as long as there are as many: with NIBBLES
+    a position leaves twice. A slot leaves when its whole position is there. Two positions are
+    held. Slots of the same group in two positions are ``Diffuser.loop`` cycles apart, or more.
+
+    Members
+    -------
+    head : In(HeadLayout), constant from ``start`` until the last slot has left
+    start : In(1), begin a frame; only while ``done``
+    i : In(stream of 8 x 8), values in wire order; a pixel's last beat may have fewer
+    take : Out, how many lanes of the next beat are values; the others are ignored
+    done : Out(1), all values of the frame have been taken
+    free : In(1), a slot may leave in this cycle; ``leave`` : Out(1), it does
+    o_valid : Out(1), a slot is there, ``latency`` cycles behind ``leave``
+    o : Out(8 x signed(11)), its coefficients; 0 in lanes without a channel
+    slot : Out(PlaneSlot)
+    """
+
+    latency = PositionBuffer.latency + 3
+
+    head: In(HeadLayout)
+    start: In(1)
+    i: In(stream.Signature(WORD))
+    take: Out(range(BLOCK + 1))
+    done: Out(1, init=1)
+    free: In(1)
+    leave: Out(1)
+    o_valid: Out(1)
+    o: Out(data.ArrayLayout(signed(COEFFICIENT_BITS), BLOCK))
+    slot: Out(PlaneSlot)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.buffer = buffer = PositionBuffer()
+        m.submodules.sequencer = sequencer = SlotSequencer(Diffuser.loop)
+        head, slot = self.head, sequencer.slot
+        tail = register(m, head.channels[:3])
+        begin = register_flag(m, self.start, _SETTLE)
+        put = self.i.valid & self.i.ready
+        m.d.comb += [
+            buffer.head.eq(head),
+            buffer.start.eq(begin),
+            buffer.i_rounds.eq(register(m, pixels_of(head))),
+            buffer.o_rounds.eq(register(m, planes_of(head))),
+            buffer.put.eq(put),
+            buffer.i.eq(self.i.payload),
+            buffer.halves.eq(0b11),
+            buffer.take.eq(self.leave),
+            self.take.eq(Mux(buffer.i_last_group & tail.any(), tail, BLOCK)),
+            sequencer.head.eq(head),
+            sequencer.start.eq(self.start),
+            sequencer.step.eq(self.leave),
+            self.leave.eq(buffer.some & sequencer.valid & self.free),
+            self.o_valid.eq(register_flag(m, self.leave, self.latency)),
+        ]
+        opened = self._count(m, begin, put & buffer.i_end)
+        m.d.comb += self.i.ready.eq(opened & buffer.room)
+
+        # Values of int8 have a sign; the zero point comes off the sums, where it does not cancel.
+        is_signed = register(m, head.dtype == Dtype.INT8)
+        zero = Cat(head.zero_point, head.zero_point[-1] & (head.dtype == Dtype.INT8)).as_signed()
+        plane = register(m, slot.plane, buffer.latency)
+        wide = register(m, spatial(head))
+        number = Mux(wide, plane, 0)
+        offset = register(m, Mux(wide, Mux(plane == 0, zero << 2, 0), zero), 2)
+        keep = register(m, slot.keep, buffer.latency + 2)
+        for lane in range(BLOCK):
+            four = [Cat(bank[lane], bank[lane][-1] & is_signed).as_signed() for bank in buffer.o]
+            total = butterfly(m, four, number)
+            value = Mux(keep[lane], total - offset, 0)[:COEFFICIENT_BITS]
+            m.d.comb += self.o[lane].eq(register(m, value))
+        notes = Signal(PlaneSlot)
+        first_plane = (slot.plane == 0) | (head.transform == Transform.NIBBLES)
+        m.d.comb += notes.unsigned.eq(register(m, unipolar(head)) & first_plane)
+        for name in PlaneSlot.members:
+            if name != "unsigned":
+                m.d.comb += notes[name].eq(slot[name])
+        m.d.comb += self.slot.eq(register(m, notes, self.latency))
+        return m
+
+    def _count(self, m: Module, begin: Value, step: Value) -> Value:
+        """Whether positions of the frame are still to come: what follows belongs to the next."""
+        opened = Signal()
+        wide = spatial(self.head)
+        counters = []
+        for name in ("width", "height"):
+            counter = DownCounter(_SIDE_BITS)
+            m.submodules[f"{name}_left"] = counter
+            counters.append(counter)
+            size = self.head[name]
+            positions = register(m, Mux(wide, (size >> 1) + size[0], size))
+            m.d.comb += [
+                counter.first.eq(positions),
+                counter.single.eq(register(m, positions == 1)),
+                counter.load.eq(begin),
+            ]
+        across, down = counters
+        m.d.comb += [across.step.eq(step), down.step.eq(step & across.last)]
+        with m.If(self.start):
+            m.d.sync += self.done.eq(0)
+        with m.If(begin):
+            m.d.sync += opened.eq(1)
+        with m.Elif(step & across.last & down.last):
+            m.d.sync += [opened.eq(0), self.done.eq(1)]
+        return opened
+
+
+class PlaneCoder(wiring.Component):
+    """Numbers z of a frame's slots from its values: section 10.2 of the format.
+
+    A beat per cycle comes and a slot per cycle leaves, see ``PlaneGather``; the slots of a
+    position begin to leave ``latency`` cycles behind its last beat. With NIBBLES both slots of a
+    group have z, not a part of it. Some 40 slots are held under backpressure.
+
+    Members
+    -------
+    head, start, i, take, done : of ``PlaneGather``
+    multiplier, rounding, weights : of ``Diffuser``
+    o : Out(stream of 8 x 8), slots in wire order
+    """
+
+    latency = 1 + PlaneGather.latency + Diffuser.latency + CreditFifo.latency
+
+    head: In(HeadLayout)
+    multiplier: In(MULTIPLIER_BITS)
+    rounding: In(RANS_FRACTION_BITS)
+    weights: In(Weights)
+    start: In(1)
+    i: In(stream.Signature(WORD))
+    take: Out(range(BLOCK + 1))
+    done: Out(1, init=1)
+    o: Out(stream.Signature(WORD))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.gather = gather = PlaneGather()
+        m.submodules.diffuser = diffuser = Diffuser()
+        m.submodules.out = out = CreditFifo(WORD, depth=32)
+        wiring.connect(m, wiring.flipped(self.i), gather.i)
+        wiring.connect(m, out.o, wiring.flipped(self.o))
+        for name in ("multiplier", "rounding", "weights"):
+            m.d.comb += getattr(diffuser, name).eq(getattr(self, name))
+        m.d.comb += [
+            gather.head.eq(self.head),
+            gather.start.eq(self.start),
+            self.take.eq(gather.take),
+            self.done.eq(gather.done),
+            gather.free.eq(out.free),
+            out.reserve.eq(gather.leave),
+            diffuser.i_valid.eq(gather.o_valid),
+            diffuser.i.eq(gather.o),
+            diffuser.slot.eq(gather.slot),
+            out.put.eq(diffuser.o_valid),
+            out.payload.eq(diffuser.o),
+        ]
+        return m
+
+
+class PlaneScatter(wiring.Component):
+    """Values in wire order from the numbers z of slots: section 10.3 of the format.
+
+    A slot per cycle comes and a beat per cycle leaves, as long as there are as many. The first
+    beat of a position leaves ``latency`` cycles behind its last slot. Three positions or so are
+    held under backpressure.
+
+    Members
+    -------
+    head : In(HeadLayout), constant from ``start`` until the last beat has left
+    start : In(1), begin a frame
+    i : In(stream of slot_layout), slots in wire order
+    o : Out(stream of beat_layout), values in wire order; copies of missing pixels too
+    """
+
+    latency = 1 + PositionBuffer.latency + _VALUE_CYCLES + CreditFifo.latency
+
+    head: In(HeadLayout)
+    start: In(1)
+    i: In(stream.Signature(slot_layout()))
+    o: Out(stream.Signature(beat_layout(BLOCK)))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.buffer = buffer = PositionBuffer()
+        m.submodules.out = out = CreditFifo(beat_layout(BLOCK), depth=32)
+        wiring.connect(m, out.o, wiring.flipped(self.o))
+        head = self.head
+        begin, opened = register_flag(m, self.start, _SETTLE), Signal()
+        with m.If(self.start):
+            m.d.sync += opened.eq(0)
+        with m.Elif(begin):
+            m.d.sync += opened.eq(1)
+        put, take = Signal(), Signal()
+        slot = self.i.payload
+        # With NIBBLES each plane fills its half, unless one slot has both.
+        halved = register(m, head.transform == Transform.NIBBLES) & ~slot.raw
+        upper = halved & (buffer.i_round == 0)
+        m.d.comb += [
+            buffer.head.eq(head),
+            buffer.start.eq(begin),
+            buffer.i_rounds.eq(register(m, planes_of(head))),
+            buffer.o_rounds.eq(register(m, pixels_of(head))),
+            buffer.i_whole.eq(slot.raw & ~register(m, spatial(head))),
+            self.i.ready.eq(opened & buffer.room),
+            put.eq(self.i.valid & self.i.ready),
+            buffer.put.eq(put),
+            buffer.i_mark.eq(slot.last),
+            buffer.halves.eq(Mux(halved, Mux(upper, 0b10, 0b01), 0b11)),
+            take.eq(buffer.some & out.free),
+            buffer.take.eq(take),
+            out.reserve.eq(take),
+        ]
+        for lane in range(BLOCK):
+            z = slot.z[lane]
+            m.d.comb += buffer.i[lane].eq(Cat(z[:4], Mux(upper, z[:4], z[4:])))
+
+        tail = head.channels[:3]
+        in_tail = register(m, Mux(tail == 0, (1 << BLOCK) - 1, (1 << tail) - 1)[:BLOCK])
+        cycles = buffer.latency + _VALUE_CYCLES
+        m.d.comb += [
+            out.put.eq(register_flag(m, take, cycles)),
+            out.payload.last.eq(register(m, buffer.o_end & buffer.o_mark, cycles)),
+            out.payload.keep.eq(
+                register(m, Mux(buffer.o_last_group, in_tail, (1 << BLOCK) - 1), cycles)
+            ),
+        ]
+        for lane in range(BLOCK):
+            m.d.comb += out.payload.data[lane].eq(self._value(m, lane, buffer))
+        return m
+
+    def _value(self, m: Module, lane: int, buffer: PositionBuffer) -> Value:
+        """The value of a lane, ``_VALUE_CYCLES`` behind the buffer."""
+        head = self.head
+        wide, one_sided = register(m, spatial(head)), register(m, unipolar(head))
+        numbers = []
+        for k in range(BANKS):
+            z = buffer.o[k][lane]
+            # The other banks give 0 where a number has one bank only.
+            plain = one_sided & (~wide if k else 1)
+            folded = Cat(z[1:] ^ z[0].replicate(7), z[0])
+            q = Mux(plain, Cat(z, 0), Cat(folded, folded[-1]))
+            numbers.append(register(m, q.as_signed()))
+        pixel = register(m, buffer.o_round, buffer.latency + 1)
+        total = butterfly(m, list(numbers), pixel)
+
+        m.submodules[f"steps{lane}"] = steps = Multiplier(total.shape(), unsigned(_STEP_BITS))
+        # Half as much for WHT4, whose coefficients are twice those of an orthonormal transform.
+        step = register(m, Mux(wide, head.step, head.step << 1))
+        m.d.comb += [steps.a.eq(total), steps.b.eq(step)]
+        shift = exact_log2(RANS_STEP_PER_LSB) + 1
+        # Zero point and half a unit in one sum; int8 has been moved to 0..255.
+        moved = register(m, Cat(1, zero_of(head)))
+        value = register(m, steps.o[shift - 1 :].as_signed() + moved) >> 1
+        low = register(m, value[:8])
+        under = register(m, value[-1])
+        over = register(m, value[8:].any())
+        clamped = Mux(under, 0, low | over.replicate(8))
+        top = register(m, head.dtype == Dtype.INT8)
+        return register(m, clamped[:8] ^ (top << 7))

@@ -1,0 +1,93 @@
+"""Values and the slots of their numbers, for the tests of the coder RANS's transforms."""
+
+from dataclasses import replace
+
+import numpy as np
+from tests.codec_bench import KINDS, Case, value_map, wire_blocks
+
+from fmzip.format import BLOCK, RANS_TRANSFORMS, Coder, Dtype, FrameConfig, Tile, Transform
+from fmzip.reference import planes
+from fmzip.tables import Diffusion
+
+
+def numbers_of(case: Case, tile: Tile, diffusion: Diffusion) -> np.ndarray:
+    """z of a tile, as ``reference.planes`` has them."""
+    part = np.s_[:, tile.row : tile.row + tile.rows, tile.col : tile.col + tile.cols]
+    return planes.numbers(case.values[part], case.config, diffusion)
+
+
+def _whole(z: np.ndarray, config: FrameConfig) -> np.ndarray:
+    """Slots of numbers that are not parted."""
+    return planes.to_slots(z, replace(config, transform=Transform.BYPASS))
+
+
+def coder_slots(case: Case, diffusion: Diffusion) -> np.ndarray:
+    """z of each slot of the frame; with nibbles both slots of a group have it in full."""
+    twice = 2 if case.config.transform == Transform.NIBBLES else 1
+    return np.concatenate([
+        _whole(np.concatenate([numbers_of(case, tile, diffusion)] * twice), case.config)
+        for tile in case.config.iter_tiles()
+    ])  # fmt: skip
+
+
+def decoder_slots(case: Case, diffusion: Diffusion, raw: list[bool]) -> list[int]:
+    """The slots that an entropy decoder puts out, as payloads: z, last, raw."""
+    payloads = []
+    for tile, is_raw in zip(case.config.iter_tiles(), raw, strict=True):
+        z = numbers_of(case, tile, diffusion)
+        slots = _whole(z, case.config) if is_raw else planes.to_slots(z, case.config)
+        part = [int.from_bytes(slot.tobytes(), "little") | is_raw << 65 for slot in slots]
+        part[-1] |= 1 << 64
+        payloads += part
+    return payloads
+
+
+def decoded_beats(case: Case, diffusion: Diffusion) -> list[int]:
+    """The beats that a decoder puts out, as payloads: data, keep, last; 0 without a channel."""
+    payloads = []
+    for tile in case.config.iter_tiles():
+        z = numbers_of(case, tile, diffusion)
+        side = 2 if len(z) == 4 else 1
+        shape = (side * z.shape[2], side * z.shape[3])  # with the pixels that the map lacks
+        values = planes.values_of(z, case.config, Tile(0, 0, *shape))
+        rows = {"height": shape[0], "width": shape[1], "tile_rows": shape[0], "tile_cols": shape[1]}
+        whole = Case(case.name, replace(case.config, **rows), values)
+        part = [
+            int.from_bytes(bytes(beat), "little") | ((1 << len(beat)) - 1) << 8 * BLOCK
+            for beat in wire_blocks(whole)
+        ]
+        part[-1] |= 1 << 9 * BLOCK
+        payloads += part
+    return payloads
+
+
+def plane_case(seed: int, pixels: int = 40) -> tuple[Case, Diffusion]:
+    """A case with everything drawn at random; about so many pixels at most."""
+    rng = np.random.default_rng(seed)
+    transform = Transform(int(rng.choice(RANS_TRANSFORMS)))
+    side = 2 if transform == Transform.WHT4 else 1
+    height = int(rng.integers(1, 9))
+    width = int(rng.integers(1, max(2, pixels // height + 1)))
+    dtype = Dtype(int(rng.integers(2)))
+    low, high = (-128, 127) if dtype == Dtype.INT8 else (0, 255)
+    tile_rows, tile_cols = (
+        min(whole, -(-int(rng.integers(1, whole + 1)) // side) * side) for whole in (height, width)
+    )
+    config = FrameConfig(
+        int(rng.choice([1, 3, 8, 9, 16, 24, 33, 64, 80])),
+        height,
+        width,
+        dtype=dtype,
+        zero_point=int(rng.choice([low, low, 0, int(rng.integers(low, high + 1))])),
+        tile_rows=tile_rows,
+        tile_cols=int(rng.choice([width, tile_cols])),
+        transform=transform,
+        coder=Coder.RANS,
+        step=round(64 * 2 ** rng.uniform(0, 9.9)) if rng.random() < 0.8 else 64,
+    )
+    weights = (0, 0, 0)
+    if transform == Transform.BYPASS:
+        weights = tuple(int(w) for w in rng.choice([0, 7, 15, int(rng.integers(16))], 3))
+    diffusion = Diffusion(int(rng.choice([0, 128, 255, int(rng.integers(256))])), *weights)
+    kind = str(rng.choice(KINDS))
+    return Case(f"seed {seed}, {kind}", config, value_map(config, kind, rng)), diffusion
