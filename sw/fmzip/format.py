@@ -69,9 +69,10 @@ STATE_BYTES = 2
 STATE_MIN = 1 << TOTAL_BITS  # a state is 2**8 to 2**16 - 1, and renormalised byte by byte
 ESCAPES_MAX = 4095  # of a tile
 PRICE_PER_BIT = 16
-# A tile is coded where its price is below its raw size; it may then be a little larger than that.
-RANS_SLACK = 64
-RANS_SLACK_BYTES = 8
+# A state has as few as 8 bits, so that a symbol may cost more than it is worth: half a bit more on
+# average in the worst sequence of symbols, nothing in others. With it in the price no coded tile
+# is larger than a raw one, whatever the tables.
+PRICE_MARGIN = PRICE_PER_BIT // 2
 
 
 class Dtype(IntEnum):
@@ -211,11 +212,11 @@ def rans_multiplier(step: int, transform: Transform) -> int:
 
 
 def price(frequency: int) -> int:
-    """What a token of a frequency (1 to 255 of 256) is taken to cost, in 1/16 bit: 0 to 128.
+    """What a token of a frequency (1 to 255 of 256) costs at most, in 1/16 bit: 8 to 136.
 
-    ``16 * (8 - log2(frequency))`` to the nearest integer, without a float.
+    ``16 * (8 - log2(frequency))`` to the nearest integer, without a float, and ``PRICE_MARGIN``.
     """
-    return (257 - (frequency**32).bit_length()) // 2
+    return (257 - (frequency**32).bit_length()) // 2 + PRICE_MARGIN
 
 
 def default_rans_tile(
@@ -399,10 +400,7 @@ class FrameConfig:
 
     @property
     def max_bytes(self) -> int:
-        """No frame of this configuration is larger: the size when every tile is raw.
-
-        With the coder RANS there is some slack, see ``RANS_SLACK``.
-        """
+        """No frame of this configuration is larger: the size when every tile is raw."""
         return self.head_bytes + self.max_payload_bursts * self.burst_bytes
 
     @property
@@ -414,7 +412,7 @@ class FrameConfig:
             for side, full in ((self.height, self.tile_rows), (self.width, self.tile_cols))
         )
         return sum(
-            many_rows * many_cols * ceil_div(self._max_tile_bytes(r, c), self.burst_bytes)
+            many_rows * many_cols * ceil_div(self.raw_bytes(r, c), self.burst_bytes)
             for r, many_rows in rows
             for c, many_cols in cols
         )
@@ -423,11 +421,6 @@ class FrameConfig:
         """Size of a raw tile of so many rows and columns, without padding to the burst."""
         side = POSITION_SIDE.get(self.transform, 1)
         return round_up(rows, side) * round_up(cols, side) * self.channels
-
-    def _max_tile_bytes(self, rows: int, cols: int) -> int:
-        raw = self.raw_bytes(rows, cols)
-        # With RANS a price decides, which the size of a coded tile may exceed a little.
-        return raw + (raw // RANS_SLACK + RANS_SLACK_BYTES if self.rans and raw else 0)
 
     def iter_tiles(self) -> Iterator[Tile]:
         """The tiles in the order in which they are stored: by rows, then by columns."""

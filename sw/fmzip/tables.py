@@ -24,12 +24,15 @@ class Tables:
     ------
     FormatError : sizes that do not fit, an unknown statistic, frequencies that do not add up, or
         a frequency of 0 where there must be none
+    TypeError : not bytes at all
     """
 
     contexts: bytes
     frequencies: bytes
 
     def __post_init__(self) -> None:
+        for name in ("contexts", "frequencies"):
+            object.__setattr__(self, name, bytes(memoryview(getattr(self, name))))
         planes, rest = divmod(len(self.contexts), CONTEXTS)
         if rest or planes not in PLANES.values():
             raise FormatError(f"tables: {len(self.contexts)} contexts, expected 512, 1024 or 2048")
@@ -103,6 +106,7 @@ class Diffusion:
     Raises
     ------
     ValueError : a parameter is outside its range
+    TypeError : a parameter is not an integer
     """
 
     rounding: int = 128
@@ -113,6 +117,8 @@ class Diffusion:
     def __post_init__(self) -> None:
         for name, limit in (("rounding", 255), ("left", 15), ("above", 15), ("corner", 15)):
             value = getattr(self, name)
+            if not isinstance(value, int):
+                raise TypeError(f"{name} must be an integer, not {value!r}")
             if not 0 <= value <= limit:
                 raise ValueError(f"{name} must be 0 to {limit}, not {value}")
 

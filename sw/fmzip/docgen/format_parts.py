@@ -87,7 +87,7 @@ def quantiser_examples() -> str:
 def packing_example() -> str:
     symbols = np.array([[9, -3, 0, 1, 0, 0, -1, 0]], np.int16).T
     rows = []
-    for coder in Coder:
+    for coder in fmt.BLOCK_CODERS:
         for unipolar in (True, False):
             packing = bitpack.Packing(coder, 0xFF, unipolar)
             code, present, widths = bitpack.codes(symbols, packing)

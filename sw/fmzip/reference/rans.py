@@ -29,13 +29,21 @@ _MAGNITUDE_CLASS = np.searchsorted(CLASS_STARTS, np.arange(256), "right").astype
 _CLASSES = np.stack((_MAGNITUDE_CLASS, _MAGNITUDE_CLASS[(np.arange(256) + 1) >> 1]))
 _PRICES = np.array([0] + [price(f) for f in range(1, 256)], np.int64)
 _ESCAPE_PRICE = 8 * PRICE_PER_BIT
-_BYTES_SHORT, _ESCAPES_SHORT, _STATES_WRONG, _ESCAPES_LEFT, _NO_NIBBLE = range(-1, -6, -1)
+(
+    _BYTES_SHORT,
+    _ESCAPES_SHORT,
+    _STATES_WRONG,
+    _ESCAPES_LEFT,
+    _NO_NIBBLE,
+    _NO_ESCAPE,
+) = range(-1, -7, -1)
 _FAULTS = {
     _BYTES_SHORT: "its bytes end before its symbols",
     _ESCAPES_SHORT: "its escapes end before its symbols",
     _STATES_WRONG: "its states do not come out",
     _ESCAPES_LEFT: "escapes are left over",
-    _NO_NIBBLE: "an escape of a nibble is above 15",
+    _NO_NIBBLE: "a nibble is above 15",
+    _NO_ESCAPE: "an escape is a token of its statistic",
 }
 
 
@@ -207,6 +215,7 @@ def _decode(  # type: ignore[no-untyped-def]
     kinds,
     of_symbol,
     contexts,
+    limits,
     frequencies,
     cumulated,
     of_slot,
@@ -242,14 +251,16 @@ def _decode(  # type: ignore[no-untyped-def]
                     return -2
                 symbol = escapes[taken]
                 taken += 1
-                if nibbles and symbol > 15:
-                    return -5
+                if symbol <= limits[statistic]:
+                    return -6
                 class_ = 7
             else:
                 symbol = token
                 class_ = np.int64(of_symbol[kinds[k], symbol])
                 if nibbles and k == 1 and classes[t - groups, lane] != 0:
                     class_ = 7
+            if nibbles and symbol > 15:
+                return -5
             classes[t, lane] = class_
             symbols[t, lane] = symbol
         group += 1
@@ -335,7 +346,7 @@ def decode(
     symbols = np.empty((slots, BLOCK), np.uint8)
     used = _decode(
         layout.groups, layout.count, layout.cols, layout.nibbles, layout.kinds, _CLASSES,
-        model.contexts, model.frequencies, model.cumulated, model.tokens,
+        model.contexts, model.limits, model.frequencies, model.cumulated, model.tokens,
         states.astype(np.int64), data, escapes, symbols,
     )  # fmt: skip
     if used < 0:

@@ -24,6 +24,10 @@ from fmzip.tables import Coding, Tables
 
 _COUNT_BYTES = 2  # of the escapes
 _LANES_BYTES = BLOCK * STATE_BYTES
+# Most symbols for each byte that a state takes, and with the last of its bytes: the steps from 256
+# up to 256 * 255 where each is ``x + x // 255``, of token 0 with a frequency of 255, the smallest
+# that there is, and the one that puts the byte out.
+SYMBOLS_PER_BYTE = 1563
 
 
 def check_tables(config: FrameConfig, tables: Tables) -> None:
@@ -150,9 +154,10 @@ def _numbers_of(
         raise FormatError(f"{len(data)} bytes, with {count} escapes it has at least {states_end}")
     if any(data[_COUNT_BYTES + count : escapes_end]):
         raise FormatError("padding of the escapes is not zero")
-    # A token costs 1/177 bit at least: what claims more symbols than that is damaged, and must not
-    # take memory for them.
-    most = (8 * (len(data) - states_end) + _SLACK_BITS * STATE_SETS * BLOCK) * _SYMBOLS_PER_BIT
+    if count > ESCAPES_MAX:
+        raise FormatError(f"{count} escapes, a coded tile has at most {ESCAPES_MAX}")
+    # What claims more symbols than bytes and states can give must not take memory for them.
+    most = (len(data) - states_end + BLOCK * STATE_SETS) * SYMBOLS_PER_BYTE
     if BLOCK * slots > most:
         raise FormatError(f"{len(data)} bytes cannot hold {BLOCK * slots} symbols")
     escapes = np.frombuffer(data[_COUNT_BYTES : _COUNT_BYTES + count], np.uint8)
@@ -163,7 +168,3 @@ def _numbers_of(
     if len(padding) >= config.burst_bytes or padding.any():
         raise FormatError(f"{len(padding)} bytes follow the symbols, expected padding to the burst")
     return planes.from_slots(symbols, config, rows, cols)
-
-
-_SLACK_BITS = 8  # of a state: from 2**16 down to 2**8
-_SYMBOLS_PER_BIT = 178  # log2(256 / 255) is 1 / 177.1 bit
