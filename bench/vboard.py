@@ -72,9 +72,9 @@ def run(port: str, samples: list[Sample]) -> Run:
         accesses = []
         for _ in range(ACCESSES):
             begin = time.perf_counter()
-            device.read_words(regs.REGISTER["ident"].address, 1)
+            device.read_words(regs.REGISTER["status"].address, 1)
             accesses.append(time.perf_counter() - begin)
-        handler = device._serial
+        handler = device._port.serial
     words = handler.last_words.split()  # type: ignore[attr-defined]
     cycles, busy_s = int(words[1]), float(words[3])
     return Run(

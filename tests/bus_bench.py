@@ -3,7 +3,7 @@
 import random
 from typing import Any
 
-from fmzip.link import Receiver, Reply
+from fmzip.packets import Receiver, Reply
 
 
 async def access(
@@ -39,12 +39,14 @@ class Link:
         self.got: list[Reply] = []
         self._generator, self._share = random.Random(seed), 1.0 if eager else 0.5
         self.raw = bytearray()
+        self.now = 0  # cycles
 
     async def collect(self, ctx: Any) -> None:
         while True:
             willing = self._generator.random() < self._share
             ctx.set(self.o.ready, willing)
             _, _, valid, byte = await ctx.tick().sample(self.o.valid, self.o.payload)
+            self.now += 1
             if valid and willing:
                 self.raw.append(byte)
                 self.got += self.receiver.feed(bytes((byte,)))

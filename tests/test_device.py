@@ -13,6 +13,7 @@ from tests.board_bench import Checker, case_of
 from tests.codec_bench import random_case
 
 from fmzip import device as driver
+from fmzip import port as transport
 from fmzip import regs
 from fmzip.device import Device
 from fmzip.errors import FmzipError, FormatError, LinkError
@@ -409,7 +410,7 @@ def test_a_closed_board_is_gone_and_a_new_one_works() -> None:
 def test_a_board_that_dies_is_a_link_error_at_once_and_a_new_one_works() -> None:
     with Device() as device:
         device.encode(CASE.values, CASE.config)
-        device._serial._process.kill()  # type: ignore[attr-defined]
+        device._port.serial._process.kill()  # type: ignore[attr-defined]
         begin = time.monotonic()
         with pytest.raises(LinkError, match="the virtual board ended"):
             device.decode(CASE.config)
@@ -454,7 +455,7 @@ def test_a_board_that_never_finishes_is_a_link_error_and_is_reset(
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> float:
-    monkeypatch.setattr(driver, "REPLY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(transport, "REPLY_TIMEOUT_S", 0.2)
     return 0.2
 
 
@@ -487,9 +488,9 @@ def test_a_port_that_babbles_is_a_link_error_in_time(
     impatient: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generator = random.Random(1)
-    opened = driver._open("loop://")
+    opened = transport._open("loop://")
     monkeypatch.setattr(type(opened), "read", lambda self, size=1: generator.randbytes(size))
-    monkeypatch.setattr(driver, "_open", lambda _: opened)
+    monkeypatch.setattr(transport, "_open", lambda _: opened)
     _is_mute("noise", impatient)
     assert not opened.is_open
 

@@ -6,7 +6,7 @@ import pytest
 from amaranth.hdl import Value
 from tests.stream_bench import PATTERNS, SHY, run, simulate, transfer
 
-from fmzip.link import cobs_decode, cobs_encode
+from fmzip.packets import cobs_decode, cobs_encode
 from fmzip_hw.cobs import CobsDecoder, CobsEncoder
 
 END, BAD = 1 << 8, 1 << 9

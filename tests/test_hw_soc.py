@@ -11,7 +11,7 @@ from tests.memory_bench import Memory, simulate_with
 
 from fmzip import regs
 from fmzip.format import BLOCK, Coder, FrameConfig, multiplier
-from fmzip.link import request
+from fmzip.packets import request
 from fmzip.protocol import Op
 from fmzip.reference import decode, encode
 from fmzip_hw.soc import Soc
@@ -26,12 +26,15 @@ class Host:
     def __init__(self, dut: Soc, lanes: int):
         self.lanes = lanes
         self.link = Link(dut.rx, dut.tx)
-        self._sequence = 0
+        self._sequence: int | None = None  # of the next request, once a session has begun
 
     async def _ask(self, ctx: Any, op: Op, address: int, count: int, data: bytes = b"") -> bytes:
-        self._sequence = (self._sequence + 1) % 256
+        if self._sequence is None:
+            await self.link.ask(ctx, request(Op.HELLO, 0, 0, 0))
+            self._sequence = 0
         reply = await self.link.ask(ctx, request(op, self._sequence, address, count, data))
         assert (reply.op, reply.sequence, reply.count) == (op, self._sequence, count)
+        self._sequence = (self._sequence + 1) % 256
         return reply.data
 
     async def write(self, ctx: Any, address: int, data: bytes) -> None:

@@ -92,7 +92,7 @@ def test_a_closed_port_leaves_no_process_and_no_descriptor_behind() -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
         device = Device()
-        process = device._serial._process  # type: ignore[attr-defined]
+        process = device._port.serial._process  # type: ignore[attr-defined]
         device.close()
         assert process.returncode == 0
     assert len(os.listdir("/proc/self/fd")) == before
@@ -100,7 +100,7 @@ def test_a_closed_port_leaves_no_process_and_no_descriptor_behind() -> None:
 
 def test_a_board_that_waits_for_the_host_uses_no_processor_time() -> None:
     with Device() as device:
-        stat = Path(f"/proc/{device._serial._process.pid}/stat")  # type: ignore[attr-defined]
+        stat = Path(f"/proc/{device._port.serial._process.pid}/stat")  # type: ignore[attr-defined]
 
         def ticks() -> int:
             return sum(map(int, stat.read_text().rpartition(")")[2].split()[11:13]))

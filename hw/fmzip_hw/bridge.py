@@ -1,24 +1,39 @@
-"""The link bridge: packets of the host to accesses on the bus, and replies back."""
+"""The link bridge: requests of the host to accesses on the bus, and replies back."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fmzip.protocol import CRC_BYTES, MAX_WORDS, REPLY, REPLY_HEAD, REQUEST_HEAD, Op
+from fmzip.protocol import (
+    HELLO,
+    HELLO_WORDS,
+    MAX_WORDS,
+    NO_SESSION,
+    PROTOCOL_VERSION,
+    REPLY,
+    SEQUENCES,
+    Op,
+    first_sequence,
+    max_packet,
+    tag_of,
+)
+from fmzip.regs import ident
 from fmzip_hw.bus import Bus
 from fmzip_hw.cobs import CobsDecoder, CobsEncoder
-from fmzip_hw.crc import Crc32
-
-_Header = data.StructLayout({"op": 8, "sequence": 8, "count": 16, "address": 32})
-assert _Header.size == 8 * REQUEST_HEAD
+from fmzip_hw.packets import PacketReceiver, PacketSender, RequestHead
 
 
 class Bridge(wiring.Component):
-    """Serves the packets of ``fmzip.protocol``, one at a time.
+    """Serves the packets of ``fmzip.protocol``: every write once, in the order of their numbers.
 
-    A packet is executed only if all of it is intact; others are dropped without a reply. About
-    five cycles per word. While a packet is executed, ``i`` waits.
+    Intact requests wait in a FIFO, whose size the host knows and keeps to; so ``i`` is taken at
+    once, which a UART needs: a byte per cycle, but for one cycle behind each packet. A word is
+    written in one cycle, and read in four, unless the bus takes longer.
+
+    Parameters
+    ----------
+    clock_hz, build, part : what ``HELLO`` tells the host; see ``fmzip.protocol``
+    fifo_bytes : size of the FIFO, a power of two
 
     Members
     -------
@@ -26,7 +41,29 @@ class Bridge(wiring.Component):
     bus : Out(Bus)
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        clock_hz: int = 0,
+        build: int = 0,
+        part: str = "",
+        fifo_bytes: int = 4096,
+    ):
+        name = part.encode("ascii")
+        size = 4 * {field: words for field, words, _ in HELLO}["part"]
+        if len(name) > size:
+            raise ValueError(f"part must have at most {size} characters, not {part!r}")
+        if fifo_bytes < max_packet():
+            raise ValueError(f"fifo_bytes must be at least {max_packet()}, not {fifo_bytes}")
+        self._hello = {
+            "version": PROTOCOL_VERSION,
+            "ident": ident(),
+            "build": build,
+            "clock_hz": clock_hz,
+            "fifo_bytes": fifo_bytes,
+            "part": int.from_bytes(name, "little"),
+        }
+        self._receiver = PacketReceiver(fifo_bytes // 4)
         super().__init__({
             "i": In(stream.Signature(8)),
             "o": Out(stream.Signature(8)),
@@ -36,122 +73,115 @@ class Bridge(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.decoder = decoder = CobsDecoder()
+        m.submodules.receiver = receiver = self._receiver
+        m.submodules.sender = sender = PacketSender()
         m.submodules.encoder = encoder = CobsEncoder()
-        m.submodules.crc_in = crc_in = Crc32(8)
-        m.submodules.crc_out = crc_out = Crc32(8)
         wiring.connect(m, wiring.flipped(self.i), decoder.i)
+        wiring.connect(m, decoder.o, receiver.i)
+        wiring.connect(m, sender.o, encoder.i)
         wiring.connect(m, encoder.o, wiring.flipped(self.o))
-        longest = REQUEST_HEAD + 4 * MAX_WORDS + CRC_BYTES
-        m.submodules.buffer = buffer = Memory(shape=8, depth=2048, init=[])
-        write, read = buffer.write_port(), buffer.read_port()
 
-        header = Signal(_Header)
-        size = Signal(range(longest + 2))  # bytes of the packet so far
-        place = Signal(range(longest + 2))  # of the next byte that is executed
-        left = Signal(16)  # words
-        word = Signal(32)
-        byte = Signal(range(4))
-        out = encoder.i.payload
-        # All replies begin with four bytes of the request.
-        reply = Cat(header.op | REPLY, header.sequence, header.count)
-        is_write = Signal()
+        request, reply, bus = receiver.o, sender.i, self.bus
+        head = Signal(RequestHead)
+        address = Signal(32)
+        left = Signal(range(max(HELLO_WORDS, MAX_WORDS) + 1))  # words
+        is_open, session = Signal(), Signal(32)
+        expected = Signal(range(SEQUENCES))  # number of the next request
+        execute = Signal()  # not a duplicate of a write
+        answer = Signal()  # no request before it is missing
+        ahead = Signal(range(SEQUENCES))
+        known = Signal()  # the request is one of this session
+        is_write, is_hello = head.op == Op.WRITE, head.op == Op.HELLO
+        word, have = Signal(32), Signal()  # for the reply, read ahead
         m.d.comb += [
-            write.addr.eq(size),
-            write.data.eq(decoder.o.payload.data),
-            read.addr.eq(place),
-            crc_in.data.eq(decoder.o.payload.data),
-            crc_out.data.eq(out.data),
-            is_write.eq(header.op == Op.WRITE),
-            self.bus.address.eq(header.address),
-            self.bus.write.eq(is_write),
-            self.bus.data.eq(word),
+            ahead.eq(head.sequence - expected),
+            known.eq(is_open & (head.tag == tag_of(session))),
+            bus.address.eq(address),
+            bus.write.eq(is_write),
+            bus.data.eq(request.payload),
         ]
-        expected = Signal.like(size)
-        m.d.sync += expected.eq(REQUEST_HEAD + CRC_BYTES + Mux(is_write, header.count << 2, 0))
-        sane = Signal()
-        m.d.sync += sane.eq(
-            (is_write | (header.op == Op.READ))
-            & (header.count <= MAX_WORDS)
-            & (header.address[:2] == 0)
-        )
-
         with m.FSM():
-            with m.State("receive"):
-                m.d.comb += decoder.o.ready.eq(1)
-                with m.If(decoder.o.valid & decoder.o.payload.end):
-                    m.d.sync += place.eq(REQUEST_HEAD)
-                    m.next = "check"
-                    with m.If(decoder.o.payload.bad):
-                        m.next = "forget"
-                with m.Elif(decoder.o.valid):
-                    m.d.comb += [write.en.eq(1), crc_in.valid.eq(1)]
-                    with m.If(size != longest + 1):
-                        m.d.sync += size.eq(size + 1)
-                    with m.If(size < REQUEST_HEAD):
-                        m.d.sync += header.eq(Cat(header.as_value()[8:], decoder.o.payload.data))
-            with m.State("check"):  # `sane` and `expected` are a cycle behind the header
-                m.d.comb += crc_out.start.eq(1)
-                m.d.sync += [left.eq(header.count), byte.eq(0)]
-                m.next = "forget"
-                with m.If((size == expected) & sane & crc_in.match):
-                    m.next = "head"
-            with m.State("forget"):
-                m.d.comb += crc_in.start.eq(1)
-                m.d.sync += size.eq(0)
-                m.next = "receive"
             with m.State("head"):
-                m.d.comb += [
-                    out.data.eq(reply.word_select(byte, 8)),
-                    encoder.i.valid.eq(1),
-                    crc_out.valid.eq(encoder.i.ready),
+                m.d.comb += request.ready.eq(1)
+                m.d.sync += head.eq(request.payload)
+                with m.If(request.valid):
+                    m.next = "address"
+            with m.State("address"):
+                m.d.comb += request.ready.eq(1)
+                m.d.sync += address.eq(request.payload)
+                with m.If(request.valid):
+                    m.next = "judge"
+            with m.State("judge"):
+                m.d.sync += [
+                    left.eq(head.count),
+                    execute.eq(known & (ahead == 0)),
+                    answer.eq(~is_open | (known & ((ahead == 0) | ahead[-1]))),
                 ]
-                with m.If(encoder.i.ready):
-                    m.d.sync += byte.eq(byte + 1)
-                    with m.If(byte == REPLY_HEAD - 1):
-                        m.next = "word"
-            with m.State("word"):
-                with m.If(left == 0):
-                    m.next = "crc"
-                with m.Elif(is_write):
-                    m.d.sync += place.eq(place + 1)
-                    m.next = "gather"
+                m.next = "write"
+                with m.If(is_hello):
+                    m.d.sync += [left.eq(HELLO_WORDS), head.count.eq(HELLO_WORDS), answer.eq(1)]
+                    # The same number again is a duplicate, and changes nothing.
+                    with m.If(~is_open | (session != address)):
+                        m.d.sync += [is_open.eq(1), session.eq(address)]
+                        m.d.sync += expected.eq(first_sequence(address))
+                with m.Elif(known & (ahead == 0)):
+                    m.d.sync += expected.eq(expected + 1)
+            with m.State("write"):
+                with m.If(is_write & (left != 0)):
+                    m.d.comb += [
+                        bus.valid.eq(execute & request.valid),
+                        request.ready.eq(bus.ack | ~execute),
+                    ]
+                    with m.If(request.valid & request.ready):
+                        m.d.sync += [left.eq(left - 1), address.eq(address + 4)]
+                with m.Elif(answer):
+                    m.next = "reply"
                 with m.Else():
-                    m.next = "access"
-            with m.State("gather"):  # the four bytes of a word; the memory is a cycle behind
-                m.d.sync += [word.eq(Cat(word[8:], read.data)), byte.eq(byte + 1)]
-                with m.If(byte == 3):
-                    m.next = "access"
-                with m.Else():
-                    m.d.sync += place.eq(place + 1)
-            with m.State("access"):
-                m.d.comb += self.bus.valid.eq(1)
-                with m.If(self.bus.ack):
-                    m.d.sync += [left.eq(left - 1), header.address.eq(header.address + 4)]
-                    m.next = "word"
-                    with m.If(~is_write):
-                        m.d.sync += word.eq(self.bus.read)
-                        m.next = "send"
-            with m.State("send"):
+                    m.next = "head"
+            with m.State("reply"):
+                served = is_open | is_hello
+                more = served & (left != 0)
                 m.d.comb += [
-                    out.data.eq(word[:8]),
-                    encoder.i.valid.eq(1),
-                    crc_out.valid.eq(encoder.i.ready),
+                    reply.valid.eq(1),
+                    reply.payload.word.eq(
+                        Cat(
+                            Mux(served, head.op | REPLY, NO_SESSION | REPLY),
+                            head.sequence,
+                            Mux(served, head.count, 0),
+                            head.tag,
+                        )
+                    ),
+                    reply.payload.last.eq(~more),
                 ]
-                with m.If(encoder.i.ready):
-                    m.d.sync += [byte.eq(byte + 1), word.eq(word >> 8)]
-                    with m.If(byte == 3):
-                        m.next = "word"
-            with m.State("crc"):
+                with m.If(reply.ready):
+                    m.next = "head"
+                    with m.If(more):
+                        m.next = "read"
+            with m.State("read"):
                 m.d.comb += [
-                    out.data.eq(crc_out.crc.word_select(byte, 8)),
-                    encoder.i.valid.eq(1),
+                    bus.valid.eq(~is_hello & ~have),
+                    reply.valid.eq(have),
+                    reply.payload.word.eq(word),
+                    reply.payload.last.eq(left == 0),
                 ]
-                with m.If(encoder.i.ready):
-                    m.d.sync += byte.eq(byte + 1)
-                    with m.If(byte == 3):
-                        m.next = "end"
-            with m.State("end"):
-                m.d.comb += [out.end.eq(Const(1)), encoder.i.valid.eq(1)]
-                with m.If(encoder.i.ready):
-                    m.next = "forget"
+                with m.If(~have & (bus.ack | is_hello)):
+                    m.d.sync += [
+                        word.eq(Mux(is_hello, self._hello_word(left, session), bus.read)),
+                        have.eq(1),
+                        left.eq(left - 1),
+                        address.eq(address + 4),
+                    ]
+                with m.If(have & reply.ready):
+                    m.d.sync += have.eq(0)
+                    with m.If(left == 0):
+                        m.next = "head"
         return m
+
+    def _hello_word(self, left: Value, session: Value) -> Value:
+        """The next word of the reply to HELLO, by the number of those that are left."""
+        words: list[Value] = []
+        for name, count, _ in HELLO:
+            for k in range(count):
+                value = self._hello.get(name, 0) >> 32 * k & 0xFFFF_FFFF
+                words.append(session if name == "session" else Const(value, 32))
+        return Array([Const(0, 32), *reversed(words)])[left[: HELLO_WORDS.bit_length()]]

@@ -28,6 +28,8 @@ class Soc(wiring.Component):
     stage_log2 : log2 of the beats that the stage holds
     memory_log2 : log2 of the bytes of the memory behind the port
     ring_blocks : blocks of the codec's tile buffers
+    build : first 32 bits of the digest that names the build
+    fifo_bytes : of the link's FIFO
 
     Members
     -------
@@ -43,8 +45,13 @@ class Soc(wiring.Component):
         stage_log2: int = 14,
         memory_log2: int = 25,
         ring_blocks: int = 2048,
+        build: int = 0,
+        fifo_bytes: int = 4096,
     ):
         self._clock_hz = clock_hz
+        self._bridge = Bridge(
+            clock_hz=clock_hz, build=build, part="ideal memory", fifo_bytes=fifo_bytes
+        )
         self._stage = Stage(lanes, 1 << stage_log2)
         self._path = FramePath(lanes, ring_blocks)
         self._build = {
@@ -62,7 +69,7 @@ class Soc(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         stage, path = self._stage, self._path
-        m.submodules.bridge = bridge = Bridge()
+        m.submodules.bridge = bridge = self._bridge
         m.submodules.windows = windows = BusSplitter([REGISTERS, STAGE, MEMORY])
         m.submodules.registers = registers = RegisterFile()
         m.submodules.stage = stage

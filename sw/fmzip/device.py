@@ -1,26 +1,17 @@
 """The one way to a board, real or virtual: registers, stage, memory and frames over a port."""
 
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.metadata import entry_points
 from types import TracebackType
 
 import numpy as np
-import serial
 
 from fmzip import regs
-from fmzip.errors import FmzipError, FormatError, LinkError
+from fmzip.errors import FormatError, LinkError
 from fmzip.format import BLOCK, FrameConfig, multiplier
-from fmzip.link import Receiver, Reply, request
-from fmzip.protocol import MAX_WORDS, Op, max_packet
+from fmzip.port import Port
 from fmzip.reference import tiling
 
 VIRTUAL = "vboard:"
-BAUD = 3_000_000
-REPLY_TIMEOUT_S = 2.0  # for one reply; a request is at most 1.2 kB
-_OPEN_TIMEOUT_S = 2.0
 _STUCK_S = 10.0  # a piece moves at most a few hundred kB
 
 _FAULTS = {
@@ -42,6 +33,7 @@ class Device:
     Members
     -------
     lanes, max_blocks, stage_beats, memory_bytes, clock_hz : how the gateware was built
+    part, build : name of the memory part; first 32 bits of the digest that names the build
 
     Raises
     ------
@@ -50,10 +42,10 @@ class Device:
     """
 
     def __init__(self, port: str = VIRTUAL):
+        if not port:
+            raise LinkError(f"no port given; expected {VIRTUAL}, a serial device or a pyserial URL")
         self.port = port.rstrip(":")  # as messages name it
-        self._sequence = 0
-        self._receiver = Receiver()
-        self._serial = _open(port)
+        self._port = Port(port, self.port)
         try:
             self._greet()
         except BaseException:
@@ -61,26 +53,23 @@ class Device:
             raise
 
     def _greet(self) -> None:
-        # What a former user left on the line is ended by the delimiter, and dropped.
-        self._serial.reset_input_buffer()
-        self._send(b"\0")
-        ident = self._register("ident")
-        if ident != regs.ident():
+        hello = self._port.hello
+        if hello.ident != regs.ident():
             raise LinkError(
-                f"{self.port}: the board's tables are {ident:08x}, this program's "
+                f"{self.port}: the board's tables are {hello.ident:08x}, this program's "
                 f"{regs.ident():08x}: build both from the same version"
             )
+        self.clock_hz, self.part, self.build = hello.clock_hz, hello.part, hello.build
+        self._control("reset")
         build = regs.fields_of("build", self._register("build"))
         self.lanes = build["lanes"]
         self.stage_beats = 1 << build["stage_log2"]
         self.memory_bytes = 1 << build["memory_log2"]
         self.max_blocks = (1 << build["max_blocks_log2"]) * 15 // 16
-        self.clock_hz = self._register("clock")
-        self._control("reset")
 
     def close(self) -> None:
         """Close the port."""
-        self._serial.close()
+        self._port.close()
 
     def __enter__(self) -> "Device":
         return self
@@ -97,25 +86,17 @@ class Device:
     def tier(self) -> str:
         """The word for every result that comes from this port: simulated or measured."""
         # The port says so itself: its URL may be spelt in many ways.
-        return str(getattr(self._serial, "tier", "measured"))
+        return str(getattr(self._port.serial, "tier", "measured"))
 
     # Words ---------------------------------------------------------------------------------------
 
     def read_words(self, address: int, count: int) -> bytes:
         """``count`` words from ``address`` on, as bytes."""
-        parts = []
-        for start in range(0, count, MAX_WORDS):
-            number = min(MAX_WORDS, count - start)
-            parts.append(self._ask(Op.READ, address + 4 * start, number))
-        return b"".join(parts)
+        return self._port.read(address, count)
 
     def write_words(self, address: int, data: bytes) -> None:
         """Write words; ValueError if ``data`` is not whole words."""
-        if len(data) % 4:
-            raise ValueError(f"{len(data)} bytes are not whole words")
-        for start in range(0, len(data), 4 * MAX_WORDS):
-            part = data[start : start + 4 * MAX_WORDS]
-            self._ask(Op.WRITE, address + start, len(part) // 4, part)
+        self._port.write(address, data)
 
     def read_memory(self, address: int, size: int) -> bytes:
         """``size`` bytes of the DRAM, not counted; both multiples of 8."""
@@ -192,7 +173,7 @@ class Device:
         self._control("write")
         for start in range(0, len(beats), self.stage_beats):
             piece = beats[start : start + self.stage_beats]
-            self.write_words(regs.STAGE, piece.tobytes())
+            self._port.write(regs.STAGE, piece.tobytes(), wait=False)
             self._move(len(piece), encode=True)
             self._wait("piece")
         self._wait("writing")
@@ -234,7 +215,7 @@ class Device:
             )
         self._control("reset")  # whatever an interrupted call has left behind
         self._set("base", base)
-        self.write_words(regs.REGISTER["head"].address, config.static_head())
+        self._port.write(regs.REGISTER["head"].address, config.static_head(), wait=False)
         self._set("multiplier", multiplier(config.step))
 
     def _move(self, beats: int, *, encode: bool) -> None:
@@ -250,80 +231,26 @@ class Device:
             if status["fault"]:
                 fault = status["fault"]
                 known = _FAULTS[regs.Fault(fault)] if fault in _FAULTS else f"fault {fault}"
-                self._control("reset")
+                self._control("reset", wait=True)
                 raise FormatError(f"{self.port}: {known}")
             if not status[flag]:
                 return
             if time.monotonic() > deadline:
-                self._control("reset")
+                self._control("reset", wait=True)
                 raise LinkError(f"{self.port}: the board still says `{flag}` after {_STUCK_S:g} s")
 
-    # Packets -------------------------------------------------------------------------------------
+    # Registers -----------------------------------------------------------------------------------
 
     def _register(self, name: str) -> int:
         return int.from_bytes(self.read_words(regs.REGISTER[name].address, 1), "little")
 
-    def _set(self, name: str, value: int) -> None:
-        self.write_words(regs.REGISTER[name].address, value.to_bytes(4, "little"))
+    def _set(self, name: str, value: int, *, wait: bool = False) -> None:
+        """Set a register; without waiting where something comes behind that is waited for."""
+        self._port.write(regs.REGISTER[name].address, value.to_bytes(4, "little"), wait=wait)
 
-    def _control(self, *names: str) -> None:
-        self._set("control", sum(1 << regs.bits("control", name).low for name in names))
-
-    def _ask(self, op: Op, address: int, count: int, data: bytes = b"") -> bytes:
-        self._sequence = (self._sequence + 1) % 256
-        self._send(request(op, self._sequence, address, count, data))
-        deadline = time.monotonic() + REPLY_TIMEOUT_S
-        while True:
-            for reply in self._receive(deadline):
-                if reply.sequence == self._sequence and (reply.op, reply.count) == (op, count):
-                    return reply.data
-            if time.monotonic() > deadline:
-                raise LinkError(f"{self.port}: no answer within {REPLY_TIMEOUT_S:g} s")
-
-    def _send(self, data: bytes) -> None:
-        with _link_errors(self.port):
-            self._serial.write(data)
-
-    def _receive(self, deadline: float) -> Iterator[Reply]:
-        with _link_errors(self.port):
-            self._serial.timeout = max(0.0, deadline - time.monotonic())
-            data = self._serial.read(1)
-            if data:
-                data += self._serial.read(min(self._serial.in_waiting, 2 * max_packet()))
-        yield from self._receiver.feed(data)
-
-
-def _open(port: str) -> serial.SerialBase:
-    """Open a port; the packages that ``fmzip.ports`` names bring further URL schemes."""
-    for point in entry_points(group="fmzip.ports"):
-        if point.value not in serial.protocol_handler_packages:
-            serial.protocol_handler_packages.append(point.value)
-    scheme, colon, rest = port.partition(":")
-    known = {point.name for point in entry_points(group="fmzip.ports")}
-    # pyserial wants the slashes; without them it takes the URL for the name of a device.
-    url = f"{scheme}://{rest.removeprefix('//')}" if colon and scheme in known else port
-    if not port:
-        raise LinkError(f"no port given; expected {VIRTUAL}, a serial device or a pyserial URL")
-    with _link_errors(port.rstrip(":")):
-        try:
-            return serial.serial_for_url(
-                url, baudrate=BAUD, timeout=_OPEN_TIMEOUT_S, write_timeout=REPLY_TIMEOUT_S
-            )
-        except (FmzipError, OSError, ValueError):
-            raise
-        except Exception as error:  # what pyserial's handlers make of odd URLs
-            raise ValueError(f"not a port: {error}") from None
-
-
-@contextmanager
-def _link_errors(port: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:  # pyserial's own errors are OSErrors
-        text = " ".join(str(error).split())
-        if isinstance(error, OSError) and error.errno and error.strerror:
-            text = os.strerror(error.errno)  # pyserial's own text says it twice
-        raise LinkError(text if port in text else f"{port}: {text}") from None
+    def _control(self, *names: str, wait: bool = False) -> None:
+        value = sum(1 << regs.bits("control", name).low for name in names)
+        self._set("control", value, wait=wait)
 
 
 def _blocks(config: FrameConfig) -> int:

@@ -174,7 +174,8 @@ def fields_of(register: str, value: int) -> dict[str, int]:
 def ident() -> int:
     """32-bit digest of everything that driver and gateware must agree on."""
     windows = (REGISTERS, STAGE, MEMORY, PORT_BYTES, BURST_BYTES, ROW_BYTES, MAX_TILES)
-    link = (protocol.PROTOCOL_VERSION, protocol.MAX_WORDS, [(o.name, o.value) for o in protocol.Op])
+    ops = [(o.name, o.value) for o in protocol.Op]
+    link = (protocol.PROTOCOL_VERSION, protocol.MAX_WORDS, protocol.NO_SESSION, ops)
     enums = [(e.__name__, m.name, m.value) for e in _ENUMS for m in e]
     numbers = [(name, getattr(fmt, name)) for name in _NUMBERS]
     faults = [(f.name, f.value) for f in Fault]

@@ -44,7 +44,8 @@ def build(lanes: int = 8, *, two_phase: bool = False) -> Path:
     ToolError : g++ or Yosys is missing or failed
     """
     variant = "-two-phase" if two_phase else ""
-    directory = build_root() / "vboard" / f"lanes{lanes}{variant}-{_digest()}"
+    digest = _digest()
+    directory = build_root() / "vboard" / f"lanes{lanes}{variant}-{digest}"
     program = directory / "board"
     if program.exists():
         return program
@@ -58,7 +59,8 @@ def build(lanes: int = 8, *, two_phase: bool = False) -> Path:
     with locked(directory):
         if program.exists():  # another process was faster
             return program
-        soc = PlainPorts(Soc(lanes=lanes, memory_log2=MEMORY_LOG2))
+        number = int(digest[:8], 16)
+        soc = PlainPorts(Soc(lanes=lanes, memory_log2=MEMORY_LOG2, build=number))
         netlist = rtlil.convert(soc, name="soc", emit_src=False)
         (directory / "soc.il").write_text(netlist)
         run_yosys(_SCRIPT.format(keep="" if two_phase else _KEEP), directory)

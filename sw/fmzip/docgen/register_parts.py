@@ -61,14 +61,23 @@ def windows() -> str:
     return "\n".join(lines)
 
 
+def hello() -> str:
+    """What the board says of itself."""
+    lines = ["| words | reply to HELLO | meaning |", "|---|---|---|"]
+    lines += [f"| {words} | `{name}` | {meaning} |" for name, words, meaning in protocol.HELLO]
+    return "\n".join(lines)
+
+
 def packets() -> str:
     """Numbers of the link's protocol."""
     rows = (
         ("protocol version", protocol.PROTOCOL_VERSION),
-        ("`READ`", protocol.Op.READ.value),
-        ("`WRITE`", protocol.Op.WRITE.value),
+        *((f"`{op.name}`", op.value) for op in protocol.Op),
+        ("`NO_SESSION`, in place of the op", protocol.NO_SESSION),
         ("`REPLY`, added to the op", f"{protocol.REPLY:#x}"),
+        ("bits of `count`, of `tag`", f"{protocol.COUNT_BITS}, {protocol.TAG_BITS}"),
         ("words of one request, at most", protocol.MAX_WORDS),
         ("bytes of a packet on the wire, at most", protocol.max_packet()),
+        ("requests without an answer, at most", protocol.MAX_IN_FLIGHT),
     )
     return "\n".join(["| what | value |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows)])

@@ -30,6 +30,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "register-fields": register_parts.register_fields,
     "fault-table": register_parts.fault_table,
     "counter-table": register_parts.counter_table,
+    "hello": register_parts.hello,
     "packets": register_parts.packets,
     "results": result_parts.results,
     "area": result_parts.area,
