@@ -21,6 +21,9 @@ hil: setup  ## the main job: ResNet-18 activations through the codec on a virtua
 test: setup  ## all tests
 	$(PY) -m pytest -n 2 --dist loadgroup -q
 
+soak: setup  ## the tests that take minutes: many more random cases
+	$(PY) -m pytest -n 2 --dist load -q -m soak
+
 sim: setup  ## cocotb benches on the emitted Verilog (WAVES=1 keeps waves)
 	$(PY) -m pytest -q tests/test_sim.py
 
@@ -53,4 +56,4 @@ docs: setup  ## regenerate the generated parts of docs/ and README
 clean:  ## remove everything that the other targets made
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup hil test sim check bench area results docs clean
+.PHONY: help setup hil test soak sim check bench area results docs clean
