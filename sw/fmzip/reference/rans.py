@@ -26,7 +26,7 @@ from fmzip.tables import Tables
 _TOP = len(CLASS_STARTS) - 1
 _MAGNITUDE_CLASS = np.searchsorted(CLASS_STARTS, np.arange(256), "right").astype(np.uint8) - 1
 # Class of a symbol: of itself, and of the magnitude that it stands for where it has a sign.
-_CLASSES = np.stack((_MAGNITUDE_CLASS, _MAGNITUDE_CLASS[(np.arange(256) + 1) >> 1]))
+SYMBOL_CLASSES = np.stack((_MAGNITUDE_CLASS, _MAGNITUDE_CLASS[(np.arange(256) + 1) >> 1]))
 _PRICES = np.array([0] + [price(f) for f in range(1, 256)], np.int64)
 _ESCAPE_PRICE = 8 * PRICE_PER_BIT
 (
@@ -87,7 +87,7 @@ class Layout:
     count : planes, K
     cols : positions in a row
     nibbles : the transform is ``nibbles``
-    kinds : uint8 [K], row of ``_CLASSES`` of each plane
+    kinds : uint8 [K], row of ``SYMBOL_CLASSES`` of each plane
     """
 
     groups: int
@@ -131,7 +131,7 @@ def _context(classes, t, lane, k, groups, count, cols, row, col):  # type: ignor
 
 
 @compiled
-def _tokens(  # type: ignore[no-untyped-def]
+def tokens_kernel(  # type: ignore[no-untyped-def]
     symbols,
     groups,
     count,
@@ -308,8 +308,8 @@ def tokens_of(symbols: np.ndarray, layout: Layout, model: Model) -> Tokens:
     """
     statistics, tokens = np.empty(symbols.shape, np.uint8), np.empty(symbols.shape, np.uint8)
     escapes = np.empty(symbols.size, np.uint8)
-    taken, cost = _tokens(
-        symbols, layout.groups, layout.count, layout.cols, layout.nibbles, layout.kinds, _CLASSES,
+    taken, cost = tokens_kernel(
+        symbols, layout.groups, layout.count, layout.cols, layout.nibbles, layout.kinds, SYMBOL_CLASSES,
         model.contexts, model.limits, model.frequencies, _PRICES, statistics, tokens, escapes,
     )  # fmt: skip
     sets = min(len(symbols), STATE_SETS)
@@ -345,7 +345,7 @@ def decode(
         raise FormatError(f"a state is {states.min()}, the lowest is {STATE_MIN}")
     symbols = np.empty((slots, BLOCK), np.uint8)
     used = _decode(
-        layout.groups, layout.count, layout.cols, layout.nibbles, layout.kinds, _CLASSES,
+        layout.groups, layout.count, layout.cols, layout.nibbles, layout.kinds, SYMBOL_CLASSES,
         model.contexts, model.limits, model.frequencies, model.cumulated, model.tokens,
         states.astype(np.int64), data, escapes, symbols,
     )  # fmt: skip
