@@ -36,7 +36,10 @@ class RansLoop:
             for tile in self.config.iter_tiles():
                 z = ransframe.numbers(one, self.config, self.coding, tile)
                 part = planes.values_of(z, self.config, tile)
-                rows, cols = slice(tile.row, tile.row + tile.rows), slice(tile.col, tile.col + tile.cols)
+                rows, cols = (
+                    slice(tile.row, tile.row + tile.rows),
+                    slice(tile.col, tile.col + tile.cols),
+                )
                 decoded[n, :, rows, cols] = part
                 size = ransframe.tile_bytes(z, self.config, self._model)
                 sizes[n] += round_up(size, self.config.burst_bytes)

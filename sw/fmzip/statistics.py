@@ -7,8 +7,6 @@
    give the shortest code, escapes included.
 """
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from fmzip.format import CONTEXTS, ESCAPE, STATISTICS_MAX, TOKENS, TOTAL_BITS, FrameConfig
@@ -55,8 +53,20 @@ def _count(  # type: ignore[no-untyped-def]
     tokens = np.empty(symbols.shape, np.uint8)
     escapes = np.empty(symbols.size, np.uint8)
     rans.tokens_kernel(
-        symbols, groups, count, cols, nibbles, kinds, of_symbol, contexts, limits, frequencies,
-        prices, statistics, tokens, escapes,
+        symbols,
+        groups,
+        count,
+        cols,
+        nibbles,
+        kinds,
+        of_symbol,
+        contexts,
+        limits,
+        frequencies,
+        prices,
+        statistics,
+        tokens,
+        escapes,
     )
     for t in range(symbols.shape[0]):
         for lane in range(8):

@@ -309,8 +309,9 @@ def tokens_of(symbols: np.ndarray, layout: Layout, model: Model) -> Tokens:
     statistics, tokens = np.empty(symbols.shape, np.uint8), np.empty(symbols.shape, np.uint8)
     escapes = np.empty(symbols.size, np.uint8)
     taken, cost = tokens_kernel(
-        symbols, layout.groups, layout.count, layout.cols, layout.nibbles, layout.kinds, SYMBOL_CLASSES,
-        model.contexts, model.limits, model.frequencies, _PRICES, statistics, tokens, escapes,
+        symbols, layout.groups, layout.count, layout.cols, layout.nibbles, layout.kinds,
+        SYMBOL_CLASSES, model.contexts, model.limits, model.frequencies, _PRICES, statistics,
+        tokens, escapes,
     )  # fmt: skip
     sets = min(len(symbols), STATE_SETS)
     size = -(-int(cost) // _ESCAPE_PRICE) + STATE_BYTES * BLOCK * sets + 8
