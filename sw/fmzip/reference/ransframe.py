@@ -83,10 +83,15 @@ def encode_tile(z: np.ndarray, config: FrameConfig, model: Model) -> tuple[bytes
         # [K', C, rows, cols] -> rows, cols, K', C
         order = z[:, : config.channels].transpose(2, 3, 0, 1)
         return order.tobytes(), TileMode.RAW
+    return coded_tile(found, model), TileMode.CODED
+
+
+def coded_tile(found: Tokens, model: Model) -> bytes:
+    """A coded tile without padding to the burst; it has at most ``ESCAPES_MAX`` escapes."""
     states, data = rans.encode(found, model)
     escapes = len(found.escapes).to_bytes(_COUNT_BYTES, "little") + found.escapes.tobytes()
     escapes = escapes.ljust(round_up(len(escapes), SECTION_BYTES), b"\0")
-    return escapes + states.astype("<u2").tobytes() + data.tobytes(), TileMode.CODED
+    return escapes + states.astype("<u2").tobytes() + data.tobytes()
 
 
 def encode_tiles(
