@@ -4,20 +4,17 @@ import random
 import time
 import tracemalloc
 from collections.abc import Callable
-from zlib import crc32
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.damage import entries, field, put, sealed, with_entries, with_tiles
 
 from fmzip.errors import FormatError
 from fmzip.format import (
     BLOCK_CODERS,
-    CRC_BYTES,
-    FIELD,
     HEAD,
-    INDEX_OFFSET,
     SECTION_BYTES,
     WIDTH_MAX,
     Coder,
@@ -40,39 +37,6 @@ def map_of(config: FrameConfig, seed: int = 0) -> np.ndarray:
 
 def frame_of(config: FrameConfig) -> bytes:
     return encode(map_of(config), config)
-
-
-def field(frame: bytes, name: str) -> int:
-    f = FIELD[name]
-    return int.from_bytes(frame[f.offset : f.offset + f.size], "little")
-
-
-def put(frame: bytes, name: str, value: int) -> bytes:
-    """The frame with one field changed; no CRC is."""
-    f = FIELD[name]
-    return frame[: f.offset] + value.to_bytes(f.size, "little") + frame[f.offset + f.size :]
-
-
-def sealed(frame: bytes, head_bytes: int) -> bytes:
-    """The frame with both CRCs made right again."""
-    frame = put(frame, "tiles_crc", crc32(frame[head_bytes:]))
-    body = frame[: head_bytes - CRC_BYTES]
-    return body + crc32(body).to_bytes(CRC_BYTES, "little") + frame[head_bytes:]
-
-
-def with_tiles(
-    config: FrameConfig, tiles: list[bytes], modes: list[TileMode] | None = None
-) -> bytes:
-    """A frame of given tiles, padded to the burst, with a right index and right CRCs."""
-    tiles = [t + bytes(-len(t) % config.burst_bytes) for t in tiles]
-    modes = modes or [TileMode.CODED] * len(tiles)
-    index, at = b"", 0
-    for tile, mode in zip(tiles, modes, strict=True):
-        index += (at | mode << 30).to_bytes(4, "little")
-        at += len(tile) // config.burst_bytes
-    head = config.static_head() + at.to_bytes(4, "little") + bytes(4) + index
-    head = head.ljust(config.head_bytes, b"\0")
-    return sealed(head + b"".join(tiles), config.head_bytes)
 
 
 def section(data: bytes) -> bytes:
@@ -189,16 +153,6 @@ def test_a_payload_that_is_not_as_long_as_the_head_says_is_refused(change: int) 
     bursts = field(frame, "payload_bursts") + change
     with pytest.raises(FormatError, match=r"truncated|trailing bytes|offsets do not ascend"):
         decode(sealed(put(frame, "payload_bursts", bursts), SMALL.head_bytes))
-
-
-def entries(frame: bytes) -> list[int]:
-    tiles = field(frame, "tiles")
-    return np.frombuffer(frame, "<u4", tiles, INDEX_OFFSET).tolist()
-
-
-def with_entries(frame: bytes, index: list[int]) -> bytes:
-    stop = INDEX_OFFSET + 4 * len(index)
-    return frame[:INDEX_OFFSET] + np.array(index, "<u4").tobytes() + frame[stop:]
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def decode_tiles(
     found = []
     for t, (tile, data) in enumerate(zip(config.iter_tiles(), tiles, strict=True)):
         try:
-            found.append(_numbers_of(data, TileMode(modes[t]), config, tile, model))
+            found.append(decode_tile(data, TileMode(modes[t]), config, tile, model))
         except FormatError as error:
             raise FormatError(f"tile {t}: {error}") from None
     values = np.empty(shape, DTYPES[config.dtype])
@@ -138,9 +138,15 @@ def decode_tiles(
     return values
 
 
-def _numbers_of(
+def decode_tile(
     data: bytes, mode: TileMode, config: FrameConfig, tile: Tile, model: Model
 ) -> np.ndarray:
+    """Numbers z of a tile and its padding, see ``planes``.
+
+    Raises
+    ------
+    FormatError : it is not one of such a frame
+    """
     side = POSITION_SIDE[config.transform]
     rows, cols = ceil_div(tile.rows, side), ceil_div(tile.cols, side)
     if mode == TileMode.RAW:
