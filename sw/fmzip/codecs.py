@@ -25,6 +25,8 @@ from dataclasses import dataclass
 
 from fmzip.format import (
     DEFAULT_BURST_BYTES,
+    RANS_STEP_MIN,
+    RANS_STEP_PER_LSB,
     STEP_MAX,
     STEP_MIN,
     STEP_PER_LSB,
@@ -32,11 +34,13 @@ from fmzip.format import (
     Dtype,
     FrameConfig,
     Transform,
+    default_rans_tile,
     default_tile,
 )
 
 STEP_LSB_MIN = STEP_MIN / STEP_PER_LSB  # 0.71
 STEP_LSB_MAX = STEP_MAX / STEP_PER_LSB  # 362.03
+FMZ = "fmz"  # the codec that needs tables; see ``fmz_config``
 _BURSTS = tuple(1 << k for k in range(3, 9))
 _BURST_LIST = ", ".join(map(str, _BURSTS))
 
@@ -83,15 +87,7 @@ class Codec:
         ------
         ValueError : a parameter is outside its range
         """
-        if len(shape) != 3 or not all(1 <= side <= 0xFFFF for side in shape):
-            raise ValueError(
-                f"shape must be [C, H, W], 1 to 65535 each, not {list(map(int, shape))}"
-            )
-        if burst_bytes not in _BURSTS:
-            raise ValueError(
-                f"burst must be {', '.join(map(str, _BURSTS))} bytes, not {burst_bytes}"
-            )
-        channels, height, width = map(int, shape)
+        channels, height, width = _sides(shape)
         rows, cols = tile if tile is not None else default_tile(channels, height, width)
         return FrameConfig(
             channels,
@@ -101,13 +97,26 @@ class Codec:
             zero_point,
             rows,
             cols,
-            burst_bytes.bit_length() - 1,
+            _burst_log2(burst_bytes),
             self.transform,
             self.coder,
             self.zero_bitmap,
             self.keep,
             step_units(step_lsb),
         )
+
+
+def _sides(shape: Sequence[int]) -> tuple[int, int, int]:
+    if len(shape) != 3 or not all(1 <= side <= 0xFFFF for side in shape):
+        raise ValueError(f"shape must be [C, H, W], 1 to 65535 each, not {list(map(int, shape))}")
+    channels, height, width = map(int, shape)
+    return channels, height, width
+
+
+def _burst_log2(burst_bytes: int) -> int:
+    if burst_bytes not in _BURSTS:
+        raise ValueError(f"burst must be {_BURST_LIST} bytes, not {burst_bytes}")
+    return burst_bytes.bit_length() - 1
 
 
 _DCTCM = "Shi et al., DCT-CM, arXiv 2106.12850"
@@ -138,16 +147,48 @@ def codec_config(
     return codec_of(name).config(shape, dtype, zero_point, step_lsb)
 
 
-def step_units(step_lsb: float) -> int:
-    """A step in LSB in the unit of the frame, ``1 / STEP_PER_LSB`` LSB.
+def fmz_config(
+    shape: Sequence[int],
+    dtype: Dtype,
+    zero_point: int,
+    step_lsb: float,
+    transform: Transform,
+    tables: int,
+    *,
+    tile: tuple[int, int] | None = None,
+    burst_bytes: int = DEFAULT_BURST_BYTES,
+) -> FrameConfig:
+    """Configuration of one map's frame with the coder RANS.
+
+    Parameters
+    ----------
+    shape, dtype, zero_point, burst_bytes : see ``Codec.config``
+    step_lsb : quantisation step in LSB, 1 to ``STEP_MAX / RANS_STEP_PER_LSB``
+    tables : their id
+    tile : rows and columns; None for ``format.default_rans_tile``
 
     Raises
     ------
-    ValueError : it is not a number from ``STEP_LSB_MIN`` to ``STEP_LSB_MAX``
+    ValueError : a parameter is outside its range
+    """
+    sides = _sides(shape)
+    rows, cols = tile if tile is not None else default_rans_tile(*sides, transform)
+    return FrameConfig(
+        *sides, dtype, zero_point, rows, cols, _burst_log2(burst_bytes), transform, Coder.RANS,
+        step=step_units(step_lsb, RANS_STEP_PER_LSB, RANS_STEP_MIN), tables=tables,
+    )  # fmt: skip
+
+
+def step_units(step_lsb: float, per_lsb: float = STEP_PER_LSB, lowest: int = STEP_MIN) -> int:
+    """A step in LSB in the unit of the frame, ``1 / per_lsb`` LSB.
+
+    Raises
+    ------
+    ValueError : it is not a number that gives ``lowest`` to ``STEP_MAX`` units
     """
     # Half a unit of tolerance, so that a limit rounded by a user or by a float is accepted.
-    if not STEP_MIN - 0.5 <= step_lsb * STEP_PER_LSB <= STEP_MAX + 0.5:
+    if not lowest - 0.5 <= step_lsb * per_lsb <= STEP_MAX + 0.5:
         raise ValueError(
-            f"step must be {STEP_LSB_MIN:.3f} to {STEP_LSB_MAX:.2f} LSB, not {step_lsb:g}"
+            f"step must be {lowest / per_lsb:.3f} to {STEP_MAX / per_lsb:.2f} LSB, not {step_lsb:g}"
         )
-    return max(STEP_MIN, min(STEP_MAX, round(step_lsb * STEP_PER_LSB)))
+    return max(lowest, min(STEP_MAX, round(step_lsb * per_lsb)))

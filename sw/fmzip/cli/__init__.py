@@ -12,6 +12,7 @@ from fmzip.cli import (  # noqa: F401 (importing them adds their commands)
     graph,
     measure,
     report,
+    tables,
 )
 from fmzip.cli.app import app, main
 

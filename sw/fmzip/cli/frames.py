@@ -10,21 +10,26 @@ import typer
 
 from fmzip.cli.app import app
 from fmzip.cli.checks import about, check_pair, codec_called
-from fmzip.codecs import CODECS
+from fmzip.codecs import CODECS, FMZ, Codec, fmz_config
 from fmzip.errors import FmzipError
 from fmzip.files import write_atomic
-from fmzip.format import DEFAULT_BURST_BYTES, Coder, Dtype
+from fmzip.format import DEFAULT_BURST_BYTES, PLANES, Coder, Dtype, Transform
+from fmzip.tables import Coding, Tables, parse_tables
 
 if TYPE_CHECKING:
     import numpy as np
+
+TransformName = Literal["bypass", "nibbles", "wht4"]
 
 
 @app.command()
 def encode(
     source: Annotated[Path, typer.Argument(metavar="IN.npy", help="uint8 or int8 [C, H, W]")],
     target: Annotated[Path, typer.Argument(metavar="OUT.fmz", help="frame to write")],
-    codec: Annotated[str, typer.Option(help=" or ".join(CODECS))] = "dctcm",
-    step: Annotated[float, typer.Option(help="quantisation step in LSB, 0.707 to 362.03")] = 4.0,
+    codec: Annotated[str, typer.Option(help=" or ".join((*CODECS, FMZ)))] = "dctcm",
+    step: Annotated[
+        float, typer.Option(help="quantisation step in LSB, 0.707 to 362.03; fmz: 1 to 1023.98")
+    ] = 4.0,
     coder: Annotated[
         Literal["width", "bitmap"] | None, typer.Option(help="instead of the codec's")
     ] = None,
@@ -36,6 +41,13 @@ def encode(
         str | None,
         typer.Option(metavar="MASK", help="bit k set: coefficient k is kept, such as 0x0f"),
     ] = None,
+    tables: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.fmzt", help="of codec fmz, made by the command tables"),
+    ] = None,
+    transform: Annotated[
+        TransformName | None, typer.Option(help="of codec fmz, bypass by default")
+    ] = None,
     zero_point: Annotated[int, typer.Option(help="stored value that means zero")] = 0,
     tile: Annotated[
         str | None, typer.Option(metavar="ROWSxCOLS", help="size of a tile in pixels")
@@ -43,13 +55,12 @@ def encode(
     burst: Annotated[int, typer.Option(help="DRAM burst in bytes, 8 to 256")] = DEFAULT_BURST_BYTES,
 ) -> None:
     """Code a feature map."""
-    chosen = codec_called(codec)
-    if coder is not None:
-        chosen = replace(chosen, coder=Coder[coder.upper()])
-    if zero_bitmap is not None:
-        chosen = replace(chosen, zero_bitmap=zero_bitmap)
-    if keep is not None:
-        chosen = replace(chosen, keep=_mask(keep))
+    if codec == FMZ:
+        _has_none(codec, {"--coder": coder, "--zero-bitmap": zero_bitmap, "--keep": keep})
+        chosen = None
+    else:
+        _has_none(codec, {"--tables": tables, "--transform": transform})
+        chosen = _block_codec(codec, coder, zero_bitmap, keep)
     size = _tile(tile) if tile is not None else None
     check_pair(source, target)
     from fmzip.reference import encode as encode_map
@@ -57,8 +68,17 @@ def encode(
 
     values = load_map(source)
     dtype = Dtype[values.dtype.name.upper()]
-    config = chosen.config(values.shape, dtype, zero_point, step, tile=size, burst_bytes=burst)
-    frame = encode_map(values, config)
+    if chosen is None:
+        kind = Transform[(transform or "bypass").upper()]
+        coding = Coding(load_tables(tables, kind))
+        config = fmz_config(
+            values.shape, dtype, zero_point, step, kind, coding.tables.id,
+            tile=size, burst_bytes=burst,
+        )  # fmt: skip
+    else:
+        coding = None
+        config = chosen.config(values.shape, dtype, zero_point, step, tile=size, burst_bytes=burst)
+    frame = encode_map(values, config, coding)
     write_atomic(target, frame)
     found = summary(frame)
     print(
@@ -71,6 +91,9 @@ def encode(
 def decode(
     source: Annotated[Path, typer.Argument(metavar="IN.fmz", help="frame to read")],
     target: Annotated[Path, typer.Argument(metavar="OUT.npy", help="array to write")],
+    tables: Annotated[
+        Path | None, typer.Option(metavar="FILE.fmzt", help="those that the frame was coded with")
+    ] = None,
 ) -> None:
     """Decode a frame."""
     check_pair(source, target)
@@ -79,10 +102,16 @@ def decode(
     import numpy as np
 
     from fmzip.reference import decode as decode_frame
+    from fmzip.reference import parse_head
 
     data = source.read_bytes()
     with about(source):
-        values = decode_frame(data)
+        config = parse_head(data).config
+        if tables is not None and not config.rans:
+            raise FmzipError(f"coder {config.coder.name.lower()} takes no tables")
+    found = load_tables(tables, config.transform) if config.rans else None
+    with about(source):
+        values = decode_frame(data, found)
     file = io.BytesIO()
     np.lib.format.write_array(file, values, allow_pickle=False)
     write_atomic(target, file.getvalue())
@@ -106,6 +135,32 @@ def info(
         return
     for name, value in rows.items():
         print(f"{name:<16}{value}")
+
+
+def load_tables(path: Path | None, transform: Transform) -> Tables:
+    """Tables of the coder RANS, from a file that has the bytes of ``Tables.to_bytes``."""
+    if path is None:
+        raise FmzipError("tables are needed: give --tables FILE, which fmzip tables makes")
+    data = path.read_bytes()
+    with about(path):
+        return parse_tables(data, PLANES[transform])
+
+
+def _has_none(codec: str, options: dict[str, object]) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise typer.BadParameter(f"codec {codec} has none", param_hint=name)
+
+
+def _block_codec(name: str, coder: str | None, zero_bitmap: bool | None, keep: str | None) -> Codec:
+    chosen = codec_called(name)
+    if coder is not None:
+        chosen = replace(chosen, coder=Coder[coder.upper()])
+    if zero_bitmap is not None:
+        chosen = replace(chosen, zero_bitmap=zero_bitmap)
+    if keep is not None:
+        chosen = replace(chosen, keep=_mask(keep))
+    return chosen
 
 
 def _mask(text: str) -> int:
