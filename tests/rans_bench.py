@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,17 @@ from fmzip.format import (
     PLANES,
     POSITION_SIDE,
     RANS_STEP_MIN,
+    SECTION_BYTES,
     TOKENS,
     Coder,
     Dtype,
     FrameConfig,
+    TileMode,
     Transform,
     ceil_div,
+    round_up,
 )
-from fmzip.reference import rans
+from fmzip.reference import planes, rans
 from fmzip.tables import Tables
 
 
@@ -58,14 +62,17 @@ def positions_of(config: FrameConfig) -> Iterator[tuple[int, int]]:
 
 
 def random_tables(
-    transform: Transform, rng: random.Random, statistics: int = 32, fall: float = 1.0
+    transform: Transform, rng: random.Random, statistics: int = 32, limit: int | None = None
 ) -> Tables:
-    """Tables with short and long alphabets, and frequencies that fall from token to token."""
+    """Tables with short and long alphabets, and frequencies that mostly fall from token to token.
+
+    With a limit, it is that of all statistics.
+    """
     frequencies = b""
     for _ in range(statistics):
-        limit = rng.choice([0, 1, 2, 5, 14, 30, rng.randrange(31)])
-        tokens = [*range(limit + 1), ESCAPE]
-        weights = [rng.random() / (1 + n) ** rng.choice([0, fall, fall]) for n in tokens]
+        highest = rng.choice([0, 1, 2, 5, 14, 30, rng.randrange(31)]) if limit is None else limit
+        tokens = [*range(highest + 1), ESCAPE]
+        weights = [rng.random() / (1 + n) ** rng.choice([0, 1, 1]) for n in tokens]
         counts = [1 + int((256 - len(tokens)) * w / sum(weights)) for w in weights]
         counts[0] += 256 - sum(counts)
         row = bytearray(TOKENS)
@@ -107,3 +114,68 @@ async def load_tables(ctx: Any, loader: Any, tables: Tables, config: FrameConfig
     ctx.set(loader.i.valid, 0)
     await ctx.tick().until(loader.whole)
     await ctx.tick().repeat(loader.latency)
+
+
+def tile_words(data: bytes, mode: TileMode, config: FrameConfig) -> list[int]:
+    """The words of a tile as payloads of ``word_layout(8)``."""
+    data = data.ljust(round_up(len(data), config.burst_bytes), b"\0")
+    words = [int.from_bytes(data[k : k + 8], "little") for k in range(0, len(data), 8)]
+    return [w | (n == len(words) - 1) << 64 | mode << 65 for n, w in enumerate(words)]
+
+
+@dataclass
+class Stream:
+    """Tiles of a frame, as symbols, as slots, and as words.
+
+    Members
+    -------
+    words : payloads of ``word_layout(8)``
+    slots : payloads of ``slot_layout``
+    masks : of each slot, the bits of its payload that are defined
+    modes : of each tile
+    """
+
+    words: list[int] = field(default_factory=list)
+    slots: list[int] = field(default_factory=list)
+    masks: list[int] = field(default_factory=list)
+    modes: list[TileMode] = field(default_factory=list)
+
+    def add(
+        self, config: FrameConfig, tables: Tables, rows: int, cols: int, z: np.ndarray, raw: bool
+    ) -> None:
+        """Append a tile of the given symbols, raw or coded, whichever is smaller."""
+        if raw:
+            numbers = planes.from_slots(z, config, rows, cols)
+            data = numbers[:, : config.channels].transpose(2, 3, 0, 1).tobytes()
+            if config.transform == Transform.NIBBLES:  # a slot holds both planes
+                z = planes.to_slots(numbers, replace(config, transform=Transform.BYPASS))
+        else:
+            data = coded_tile(config, tables, cols, z)
+        mode = TileMode.RAW if raw else TileMode.CODED
+        self.modes.append(mode)
+        self.words += tile_words(data, mode, config)
+        for n, slot in enumerate(z):
+            left = config.channels - 8 * (n % config.blocks_per_pixel)
+            flags = (n == len(z) - 1) | raw << 1
+            self.slots.append(int.from_bytes(slot.tobytes(), "little") | flags << 64)
+            keep = min(left, 8) if raw else 8
+            self.masks.append(3 << 64 | (1 << 8 * keep) - 1)
+
+
+def coded_tile(config: FrameConfig, tables: Tables, cols: int, symbols: np.ndarray) -> bytes:
+    """A coded tile, without padding to the burst."""
+    found = coded(config, tables, cols, symbols)
+    states, data = rans.encode(found, rans.model_of(tables))
+    escapes = len(found.escapes).to_bytes(2, "little") + found.escapes.tobytes()
+    escapes = escapes.ljust(round_up(len(escapes), SECTION_BYTES), b"\0")
+    return escapes + states.astype("<u2").tobytes() + data.tobytes()
+
+
+def random_stream(config: FrameConfig, tables: Tables, seed: int, raw: float = 0.25) -> Stream:
+    """A frame of random symbols; a part of its tiles is raw."""
+    rng = np.random.default_rng(seed)
+    out = Stream()
+    for rows, cols in positions_of(config):
+        symbols = random_symbols(config, rows, cols, rng)
+        out.add(config, tables, rows, cols, symbols, rng.random() < raw)
+    return out

@@ -109,11 +109,17 @@ async def transfer(
     )
 
 
-def simulate(dut: Elaboratable, bench: Callable[[Any], Awaitable[None]]) -> None:
-    """Run ``bench(context)`` on ``dut`` with a clock."""
+def simulate(
+    dut: Elaboratable,
+    bench: Callable[[Any], Awaitable[None]],
+    *beside: Callable[[Any], Awaitable[None]],
+) -> None:
+    """Run ``bench(context)`` on ``dut`` with a clock, and others beside it for as long."""
     sim = Simulator(dut)
     sim.add_clock(1e-8)
     sim.add_testbench(bench)
+    for other in beside:
+        sim.add_testbench(other, background=True)
     sim.run()
 
 

@@ -3,8 +3,8 @@
 import random
 
 import pytest
-from amaranth.sim import Simulator
 from tests.rans_bench import load_tables, random_tables, rans_config
+from tests.stream_bench import simulate
 
 from fmzip.format import TOKENS, Transform, price
 from fmzip.reference.rans import model_of
@@ -46,8 +46,4 @@ def test_memories_hold_the_tables(transform: Transform, statistics: int) -> None
                     assert entry.start == model.cumulated[row]
                     assert entry.price == price(entry.frequency)
 
-    sim = Simulator(dut)
-    sim.add_clock(1e-8)
-    sim.add_testbench(bench)
-    sim.add_testbench(watch, background=True)
-    sim.run()
+    simulate(dut, bench, watch)

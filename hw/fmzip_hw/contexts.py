@@ -1,6 +1,8 @@
 """Contexts of the coder RANS: from the symbols around a symbol to its statistic."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from collections.abc import Callable
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -37,6 +39,17 @@ def _lookup(table: list[int], index: Value, bits: int) -> Value:
     return Cat(Const(row, len(table)).bit_select(index, 1) for row in rows)
 
 
+def _plus(a: int, b: int) -> int:
+    """The sum of two classes, at most the highest class."""
+    return min(CLASSES - 1, a + b)
+
+
+def _table2(a: Value, b: Value, function: Callable[[int, int], int]) -> Value:
+    """A function of two classes as a table: no carry chain, which would take as long as all."""
+    rows = [function(low, high) for high in range(CLASSES) for low in range(CLASSES)]
+    return _lookup(rows, Cat(a, b), CLASS_BITS)
+
+
 class ContextFormer(wiring.Component):
     """Statistics of the lanes of a slot, from the tokens of the slots before.
 
@@ -59,11 +72,11 @@ class ContextFormer(wiring.Component):
     write : In(ContextWrite), into the table of contexts; not while slots come
     """
 
-    latency = 4
+    latency = 2 * BlockRam.latency + 1
 
     def __init__(self, feedback: int):
         self._feedback = feedback
-        self.loop = feedback + 2
+        self.loop = feedback + 1
         super().__init__({
             "head": In(HeadLayout),
             "i_valid": In(1),
@@ -75,14 +88,6 @@ class ContextFormer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        slot = self.slot
-        # Classes of a slot, `behind` cycles behind it, and what they are worth to later slots.
-        behind = self._feedback + 1
-        classes, planes_first = Signal(_SIZE), Signal(BLOCK)
-        valid = register_flag(m, self.i_valid, behind)
-        index, here, group, plane = (
-            register(m, slot[name], behind) for name in ("index", "here", "group", "plane")
-        )
         m.submodules.left = left = BlockRam(_SIZE, POSITION_SLOTS_MAX)
         m.submodules.line = line = BlockRam(_SIZE, ROW_SLOTS_MAX)
         m.submodules.above = above = BlockRam(2 * _SIZE, POSITION_SLOTS_MAX)
@@ -91,22 +96,15 @@ class ContextFormer(wiring.Component):
             ram = BlockRam(_SIZE, POSITION_SLOTS_MAX // (2 if k == 0 else 4))
             m.submodules[f"plane{k}"] = ram
             below.append(ram)
-            m.d.comb += [
-                ram.w_en.eq(valid & (plane == k)),
-                ram.w_addr.eq(group),
-                ram.r_addr.eq(slot.group),
-            ]
-        for ram, address in ((left, index), (line, here)):
-            m.d.comb += [ram.w_en.eq(valid), ram.w_addr.eq(address)]
+            m.d.comb += ram.r_addr.eq(self.slot.group)
         m.d.comb += [
-            left.r_addr.eq(slot.index),
-            line.r_addr.eq(slot.ahead),
-            above.r_addr.eq(slot.index),
+            left.r_addr.eq(self.slot.index),
+            line.r_addr.eq(self.slot.ahead),
+            above.r_addr.eq(self.slot.index),
         ]
-        for ram in (left, line, *below):
-            m.d.comb += ram.w_data.eq(classes)
         for ram in (left, line, above, *below):
             m.d.comb += [ram.r_en.eq(1), ram.r_next.eq(1)]
+        self._store(m, self._classes(m, below[0]), left, line, below)
 
         contexts = self._contexts(m, left, line, above, below)
         for lane, context in enumerate(contexts):
@@ -115,33 +113,52 @@ class ContextFormer(wiring.Component):
                 table.w_en.eq(self.write.en),
                 table.w_addr.eq(self.write.address),
                 table.w_data.eq(self.write.data),
-                table.r_addr.eq(context),
+                table.r_addr.eq(register(m, context)),
                 table.r_en.eq(1),
                 table.r_next.eq(1),
                 self.o[lane].eq(table.r_data),
             ]
-
-        # In plane 1 of nibbles, lanes whose symbol of plane 0 is not 0.
-        second = register(
-            m, (self.head.transform == Transform.NIBBLES) & (slot.plane == 1), BlockRam.latency
-        )
-        m.d.comb += planes_first.eq(
-            Cat(second & _of(below[0].r_data, lane).any() for lane in range(BLOCK))
-        )
-        forced = register(m, planes_first, self._feedback - BlockRam.latency)
-        signed = (self.head.transform != Transform.NIBBLES) & ~(
-            unipolar(self.head) & (slot.plane == 0)
-        )
-        signed = register(m, signed, self._feedback)
-        rows = [class_of(token, sign) for sign in (False, True) for token in range(2**TOKEN_BITS)]
-        m.d.sync += classes.eq(
-            Cat(
-                _lookup(rows, Cat(self.tokens[lane], signed), CLASS_BITS)
-                | forced[lane].replicate(CLASS_BITS)
-                for lane in range(BLOCK)
-            )
-        )
         return m
+
+    def _classes(self, m: Module, plane0: BlockRam) -> Value:
+        """Classes of a slot, in the cycle of its tokens."""
+        head, plane = self.head, self.slot.plane
+        nibbles = head.transform == Transform.NIBBLES
+        # In plane 1 of nibbles, lanes whose symbol of plane 0 is not 0 have the highest class.
+        second = register(m, nibbles & (plane == 1), BlockRam.latency)
+        forced = register(
+            m,
+            Cat(second & _of(plane0.r_data, lane).any() for lane in range(BLOCK)),
+            self._feedback - BlockRam.latency,
+        )
+        signed = register(m, ~nibbles & ~(unipolar(head) & (plane == 0)), self._feedback)
+        rows = [class_of(token, sign) for sign in (False, True) for token in range(2**TOKEN_BITS)]
+        return Cat(
+            _lookup(rows, Cat(token, signed), CLASS_BITS) | forced[lane].replicate(CLASS_BITS)
+            for lane, token in enumerate(self.tokens)
+        )
+
+    def _store(
+        self, m: Module, classes: Value, left: BlockRam, line: BlockRam, below: list[BlockRam]
+    ) -> None:
+        """Write classes where later slots read them: at once what the next one may want."""
+        slot, cycles = self.slot, self._feedback
+        valid = register_flag(m, self.i_valid, cycles)
+        plane, group = register(m, slot.plane, cycles), register(m, slot.group, cycles)
+        m.d.comb += [
+            left.w_en.eq(valid),
+            left.w_addr.eq(register(m, slot.index, cycles)),
+            left.w_data.eq(classes),
+            line.w_en.eq(register_flag(m, valid)),
+            line.w_addr.eq(register(m, slot.here, cycles + 1)),
+            line.w_data.eq(register(m, classes)),
+        ]
+        for k, ram in enumerate(below):
+            m.d.comb += [
+                ram.w_en.eq(valid & (plane == k)),
+                ram.w_addr.eq(group),
+                ram.w_data.eq(classes),
+            ]
 
     def _contexts(
         self, m: Module, left: BlockRam, line: BlockRam, above: BlockRam, below: list[BlockRam]
@@ -152,25 +169,25 @@ class ContextFormer(wiring.Component):
         # In the first row, and with one column, all four neighbours are the same one.
         flat = register(m, slot.first_row | slot.one_col, cycles)
         origin = register(m, slot.first_row & slot.first, cycles)
-        first, last, plane = (
-            register(m, slot[name], cycles) for name in ("first", "last", "plane")
+        first, last, two_cols, plane = (
+            register(m, slot[name], cycles) for name in ("first", "last", "two_cols", "plane")
         )
+        level = register(m, (slot.first_row | slot.one_col) & (slot.plane == 0), cycles)
         later: list[Value] = []  # N and NW of the next position
         sooner: list[Value] = []
         contexts = []
         for lane in range(BLOCK):
             before = Mux(origin, 0, _of(left.r_data, lane))
-            ahead = _of(line.r_data, lane)
+            # With two columns it is in the position before this one; the line may not have it yet.
+            ahead = Mux(two_cols, _of(left.r_data, lane), _of(line.r_data, lane))
             n, nw = _of(above.r_data, lane), _of(above.r_data, BLOCK + lane)
             sooner.append(ahead)
             later.append(Mux(last, ahead, n))
             c0, c1, c2 = (_of(ram.r_data, lane) for ram in below)
-            total = c1 + c2 + ((c0 + 1) >> 1)
-            x = Mux(
-                plane == 0,
-                Mux(flat, before, ((nw + Mux(last, n, ahead) + 1) >> 1)[:CLASS_BITS]),
-                Mux(plane == 3, Mux(total > 7, 7, total)[:CLASS_BITS], c0),
-            )
+            average = _table2(nw, Mux(last, n, ahead), lambda a, b: (a + b + 1) >> 1)
+            total = _table2(c0, _table2(c1, c2, _plus), lambda a, b: _plus((a + 1) >> 1, b))
+            x = Array((average, c0, c0, total))[plane]
+            x = Mux(level, before, x)
             w = Mux(flat, before, Mux(first, n, before))
             contexts.append(Cat(x, Mux(flat, before, n), w, plane))
         m.d.comb += [

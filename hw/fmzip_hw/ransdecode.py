@@ -1,0 +1,137 @@
+"""The entropy decoder of the coder RANS: words of a frame's tiles in, slots of numbers z out."""
+
+from amaranth.hdl import Module, Mux
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from fmzip.format import BLOCK
+from fmzip_hw.bytering import WORD
+from fmzip_hw.contexts import ContextFormer
+from fmzip_hw.layout import HeadLayout, word_layout
+from fmzip_hw.memory import BlockFifo
+from fmzip_hw.pipeline import register, register_flag
+from fmzip_hw.ransescape import EscapeMerger
+from fmzip_hw.ranslanes import RansLanes
+from fmzip_hw.ranstiles import TileReader
+from fmzip_hw.slots import SlotSequencer, slot_layout
+from fmzip_hw.stream import CreditFifo
+from fmzip_hw.tables import ContextWrite, EntryWrite, TokenWrite
+
+_WORDS = 512  # that wait for their turn; as many words may hold escapes, but for the first one
+
+
+class RansDecoder(wiring.Component):
+    """Decodes a feature map, a slot of 8 numbers z per cycle.
+
+    ``loop - G`` cycles are lost behind each plane of fewer than ``loop`` groups, one for each
+    escape, ``tile_gap`` between tiles, one more for each word of the next tile's escapes but the
+    first one. Damaged words cannot stop it: once as many tiles have come as the shape has, it has
+    put out as many slots.
+
+    Members
+    -------
+    head : In(HeadLayout), configuration; constant from ``start`` until the last slot has left
+    start : In(1), begin a frame
+    context, token, entry : In, writes into the tables, see ``TableLoader``; not during a frame
+    i : In(stream of word_layout), the words of each tile, padding included
+    o : Out(stream of slot_layout), in wire order; what lanes of a raw tile without a channel hold
+        is not defined
+    broken : Out(1), a tile did not end as it must; from then until the next ``start``. Known
+        ``settle`` cycles behind the last slot
+    """
+
+    tile_gap = 45
+    settle = 40
+    loop = ContextFormer.latency + RansLanes.token_latency + 1
+
+    def __init__(self) -> None:
+        super().__init__({
+            "head": In(HeadLayout),
+            "start": In(1),
+            "context": In(ContextWrite),
+            "token": In(TokenWrite),
+            "entry": In(EntryWrite),
+            "i": In(stream.Signature(word_layout(BLOCK))),
+            "o": Out(stream.Signature(slot_layout())),
+            "broken": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.words = words = BlockFifo(word_layout(BLOCK), _WORDS)
+        m.submodules.escapes = escapes = BlockFifo(WORD, _WORDS)
+        m.submodules.sequencer = sequencer = SlotSequencer(self.loop)
+        m.submodules.former = former = ContextFormer(
+            ContextFormer.latency + RansLanes.token_latency
+        )
+        m.submodules.lanes = lanes = RansLanes()
+        m.submodules.slots = slots = CreditFifo(slot_layout(), depth=64)
+        m.submodules.merger = merger = EscapeMerger()
+        assert former.loop == self.loop
+        wiring.connect(m, wiring.flipped(self.i), words.i)
+        wiring.connect(m, escapes.o, merger.words)
+        wiring.connect(m, slots.o, merger.i)
+        wiring.connect(m, merger.o, wiring.flipped(self.o))
+
+        m.submodules.reader = reader = TileReader(
+            _WORDS, ContextFormer.latency + RansLanes.byte_latency
+        )
+        wiring.connect(m, words.o, reader.i)
+        wiring.connect(m, reader.escapes, escapes.i)
+        step = reader.step
+        early, late = lanes.token_latency, lanes.byte_latency
+        slot_valid = register_flag(m, step, former.latency)
+        valid = [register_flag(m, slot_valid, cycles) for cycles in (early, late)]
+        m.d.comb += [
+            reader.pushed.eq(self.i.valid & self.i.ready),
+            reader.pushed_last.eq(self.i.payload.last),
+            reader.free.eq(slots.free),
+            reader.pop.eq(lanes.pop),
+            reader.used.eq(valid[1]),
+            reader.begun.eq(sequencer.begun),
+            reader.sets.eq(sequencer.sets),
+            reader.ends.eq(sequencer.slot.ends_tile),
+            reader.ready.eq(sequencer.valid),
+            sequencer.hold.eq(reader.hold),
+            sequencer.whole.eq(reader.whole),
+            sequencer.step.eq(step),
+            sequencer.head.eq(self.head),
+            sequencer.start.eq(self.start),
+            former.head.eq(self.head),
+            former.slot.eq(sequencer.slot),
+            former.i_valid.eq(step),
+            former.tokens.eq(lanes.tokens),
+            former.write.eq(self.context),
+        ]
+        for name in ("begin", "load", "prime", "second", "check", "raw"):
+            m.d.comb += getattr(lanes, name).eq(getattr(reader, name))
+        tail = register(m, self.head.channels[: ceil_log2(BLOCK)])
+        m.d.comb += [
+            lanes.tail.eq(register(m, ((1 << tail) - 1)[:BLOCK])),
+            lanes.word.eq(words.o.payload.data),
+            lanes.i_valid.eq(slot_valid),
+            lanes.partial.eq(register(m, ~sequencer.slot.keep[-1], former.latency)),
+            lanes.statistics.eq(former.o),
+            lanes.token.eq(self.token),
+            lanes.entry.eq(self.entry),
+        ]
+
+        # A tile's slots have left before the next tile's come, so either kind keeps its order.
+        raw = reader.raw
+        ends = register(m, sequencer.slot.ends_tile, former.latency)
+        last = [register(m, ends, cycles) for cycles in (early, late)]
+        m.d.comb += [
+            slots.reserve.eq(step),
+            slots.put.eq(register_flag(m, Mux(raw, valid[1], valid[0]))),
+            slots.payload.last.eq(register(m, Mux(raw, last[1], last[0]))),
+            slots.payload.raw.eq(register(m, raw)),
+        ]
+        for z, number, token in zip(slots.payload.z, lanes.bytes, lanes.tokens, strict=True):
+            m.d.comb += z.eq(register(m, Mux(raw, number, token)))
+
+        with m.If(self.start):
+            m.d.sync += self.broken.eq(0)
+        with m.Elif(lanes.wrong | merger.wrong):
+            m.d.sync += self.broken.eq(1)
+        return m

@@ -1,0 +1,176 @@
+"""The state loop of the rANS decoder: eight states at a time, in ten sets that take turns."""
+
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from fmzip.format import BLOCK, STATE_BYTES, STATE_MIN, STATE_SETS, TOTAL_BITS
+from fmzip_hw.bytering import WORD, ByteRing
+from fmzip_hw.memory import BlockRam
+from fmzip_hw.multiply import Multiplier
+from fmzip_hw.pipeline import register, register_flag
+from fmzip_hw.tables import (
+    STATISTIC_BITS,
+    TOKEN_BITS,
+    EntryLayout,
+    EntryWrite,
+    TokenWrite,
+)
+
+_STATE_BITS = 8 * STATE_BYTES
+_HALVES = BLOCK * _STATE_BITS // WORD  # words of a set
+_PER_WORD = BLOCK // _HALVES
+
+
+class RansLanes(wiring.Component):
+    """Decodes the tokens of a slot from its set of states, and renormalises the states.
+
+    A slot per cycle, never stalls: a set is read 10 cycles after it was read before, which is when
+    it has just been written. Members without another time belong to the cycle in which the slot
+    comes.
+
+    Members
+    -------
+    begin : In(1), a tile begins: set 0 is the next one, of states that are loaded and of slots
+    load : In(1), ``word`` has the states of half a set, set by set; only between tiles
+    word : In(64), the next word of the stream: bytes, and states while they are loaded
+    prime, second : In(1), see ``ByteRing``
+    raw : In(1), the tile is raw: its lanes take a byte each; constant while slots come
+    tail : In(8), lanes with a channel in a slot that is ``partial``; constant
+    i_valid : In(1), there is a slot
+    partial : In(1), only the lanes of ``tail`` have a channel
+    statistics : In(5 x 8)
+    tokens : Out(5 x 8), ``token_latency`` cycles later
+    pop : Out(1), ``word`` is taken for its bytes; at most once for each slot,
+        ``byte_latency`` cycles later
+    bytes : Out(8 x 8), bytes of the lanes of a raw tile, ``byte_latency`` cycles later
+    check : In(1), compare the next set of states with what it must be in the end
+    wrong : Out(1), a set of states was not that, or a state that was loaded is too small
+    token, entry : In(TokenWrite, EntryWrite), into the tables; not while slots come
+    """
+
+    token_latency = 2
+    byte_latency = 9
+
+    def __init__(self) -> None:
+        super().__init__({
+            "begin": In(1),
+            "load": In(1),
+            "word": In(WORD),
+            "prime": In(1),
+            "second": In(1),
+            "raw": In(1),
+            "tail": In(BLOCK),
+            "i_valid": In(1),
+            "partial": In(1),
+            "statistics": In(data.ArrayLayout(STATISTIC_BITS, BLOCK)),
+            "tokens": Out(data.ArrayLayout(TOKEN_BITS, BLOCK)),
+            "pop": Out(1),
+            "bytes": Out(data.ArrayLayout(8, BLOCK)),
+            "check": In(1),
+            "wrong": Out(1),
+            "token": In(TokenWrite),
+            "entry": In(EntryWrite),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.ring = ring = ByteRing()
+        valid = self.i_valid
+        states = [Signal(_STATE_BITS, name=f"state{lane}") for lane in range(BLOCK)]
+        # Before renormalisation, when it is known which lanes need a byte.
+        sums = [self._lane(m, lane, states[lane]) for lane in range(BLOCK)]
+        needy = Cat(value[8:] == 0 for value in sums)
+        having = Mux(register(m, self.partial, 7), self.tail, (1 << BLOCK) - 1)
+        wants = Signal(BLOCK)
+        m.d.comb += [
+            wants.eq(Mux(register_flag(m, valid, 7), Mux(self.raw, having, needy), 0)),
+            ring.wants.eq(wants),
+            ring.word.eq(self.word),
+            ring.prime.eq(self.prime),
+            ring.second.eq(self.second),
+            self.pop.eq(ring.pop),
+            self.bytes.eq(ring.o),
+        ]
+
+        # States that are loaded go the same way from here on.
+        lanes = []
+        short = []
+        takes = register(m, wants, ring.latency)
+        for lane, value in enumerate(sums):
+            low = _STATE_BITS * (lane % _PER_WORD)
+            value = register(m, Mux(self.load, self.word[low : low + _STATE_BITS], value))
+            if lane < _PER_WORD:
+                short.append(value < STATE_MIN)
+            value = register(m, value)
+            shifted = Cat(ring.o[lane], value[: _STATE_BITS - 8])
+            lanes.append(Mux(takes[lane], shifted, value))
+        loaded = register_flag(m, self.load, ring.latency)
+        self._sets(m, states, lanes, register_flag(m, valid, self.byte_latency), loaded)
+
+        final = [register(m, register(m, state) != STATE_MIN) for state in states]
+        m.d.sync += self.wrong.eq(
+            (register_flag(m, self.check, 2) & Cat(final).any())
+            | (register_flag(m, self.load) & Cat(short).any())
+        )
+        return m
+
+    def _sets(
+        self, m: Module, states: list[Signal], lanes: list[Value], valid: Value, loaded: Value
+    ) -> None:
+        """The memory of the states: where they are read from, and written to."""
+        reading, writing = Signal(range(STATE_SETS)), Signal(range(STATE_SETS))
+        half = Signal(range(_HALVES))
+        written = valid | (loaded & (half == _HALVES - 1))
+        for counter, step in ((reading, self.i_valid | self.check), (writing, written)):
+            with m.If(self.begin):
+                m.d.sync += counter.eq(0)
+            with m.Elif(step):
+                m.d.sync += counter.eq(Mux(counter == STATE_SETS - 1, 0, counter + 1))
+        with m.If(self.begin):
+            m.d.sync += half.eq(0)
+        with m.Elif(loaded):
+            m.d.sync += half.eq(half + 1)
+        for k in range(_HALVES):
+            part = slice(k * _PER_WORD, (k + 1) * _PER_WORD)
+            # Read without a register, so that a state costs no cycle more.
+            m.submodules[f"states{k}"] = memory = Memory(
+                shape=Shape(WORD), depth=STATE_SETS, init=[]
+            )
+            write, read = memory.write_port(), memory.read_port(domain="comb")
+            m.d.comb += [
+                write.en.eq(valid | (loaded & (half == k))),
+                write.addr.eq(writing),
+                write.data.eq(Cat(lanes[part])),
+                read.addr.eq(reading),
+                Cat(states[part]).eq(read.data),
+            ]
+
+    def _lane(self, m: Module, lane: int, state: Value) -> Value:
+        """Token of a lane, 2 cycles later, and the state without a new byte, 7 cycles later."""
+        statistic = self.statistics[lane]
+        m.submodules[f"tokens{lane}"] = tokens = BlockRam(TOKEN_BITS, 1 << len(self.token.address))
+        m.submodules[f"entries{lane}"] = entries = BlockRam(
+            EntryLayout.size, 1 << len(self.entry.address)
+        )
+        m.submodules[f"product{lane}"] = product = Multiplier(Shape(TOTAL_BITS), Shape(TOTAL_BITS))
+        for ram, write in ((tokens, self.token), (entries, self.entry)):
+            m.d.comb += [
+                ram.w_en.eq(write.en),
+                ram.w_addr.eq(write.address),
+                ram.w_data.eq(write.data),
+                ram.r_en.eq(1),
+                ram.r_next.eq(1),
+            ]
+        entry = data.View(EntryLayout, entries.r_data)
+        before = register(m, state, 2 * BlockRam.latency)
+        below = register(m, (before[:TOTAL_BITS] - entry.start)[:TOTAL_BITS], product.latency)
+        m.d.comb += [
+            tokens.r_addr.eq(Cat(state[:TOTAL_BITS], statistic)),
+            self.tokens[lane].eq(tokens.r_data),
+            entries.r_addr.eq(Cat(tokens.r_data, register(m, statistic, BlockRam.latency))),
+            product.a.eq(entry.frequency),
+            product.b.eq(before[TOTAL_BITS:]),
+        ]
+        return register(m, (product.o + below)[:_STATE_BITS])

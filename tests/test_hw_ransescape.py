@@ -1,0 +1,101 @@
+"""Escapes and the slots that they belong to."""
+
+import random
+
+import pytest
+from tests.stream_bench import PATTERNS, SHY, simulate, transfer
+
+from fmzip_hw.ransescape import EscapeMerger
+
+Tile = tuple[list[list[int]], bool, list[int]]  # slots of symbols or tokens, raw, escapes
+
+
+def random_tile(rng: random.Random, slots: int, rate: float) -> Tile:
+    raw = rng.random() < 0.3
+    tokens, escapes = [], []
+    for _ in range(slots):
+        tokens.append([rng.randrange(256) if raw else rng.randrange(31) for _ in range(8)])
+        for lane in range(0 if raw else 8):
+            if rng.random() < rate:
+                tokens[-1][lane] = 31
+                escapes.append(rng.randrange(256))
+    return tokens, raw, escapes
+
+
+def payloads(slots: list[list[int]], raw: bool) -> list[int]:
+    return [
+        int.from_bytes(bytes(slot), "little") | (n == len(slots) - 1) << 64 | raw << 65
+        for n, slot in enumerate(slots)
+    ]
+
+
+def section(escapes: list[int], count: int | None = None) -> list[int]:
+    """Words of the escape section."""
+    data = (len(escapes) if count is None else count).to_bytes(2, "little") + bytes(escapes)
+    return [int.from_bytes(data[k : k + 8], "little") for k in range(0, len(data), 8)]
+
+
+def merged(tile: Tile) -> list[list[int]]:
+    """Slots with as many escapes as there are."""
+    slots, raw, escapes = tile
+    source = iter(escapes)
+    return [slot if raw else [next(source, 31) if z == 31 else z for z in slot] for slot in slots]
+
+
+@pytest.mark.parametrize("drain", [*PATTERNS, SHY])
+def test_escapes_come_back_slot_by_slot_lane_by_lane(drain: str) -> None:
+    rng = random.Random(drain)
+    tiles = [random_tile(rng, rng.randrange(1, 12), rng.choice([0, 0.1, 1])) for _ in range(25)]
+    taken, wrong = merge(tiles, [section(e) for _, raw, e in tiles if not raw], drain)
+    assert taken == [p for tile in tiles for p in payloads(merged(tile), tile[1])]
+    assert not wrong
+
+
+@pytest.mark.parametrize("surplus", [-3, -1, 1, 20])
+def test_a_wrong_number_of_escapes_is_noticed_and_stops_nothing(surplus: int) -> None:
+    rng = random.Random(surplus)
+    while True:
+        damaged = random_tile(rng, 6, 0.5)
+        if not damaged[1]:
+            break
+    slots, raw, escapes = damaged
+    escapes = escapes[:surplus] if surplus < 0 else escapes + [7] * surplus
+    after = random_tile(rng, 6, 0.5)
+    tiles = [(slots, raw, escapes), after]
+    taken, wrong = merge(tiles, [section(e) for _, raw, e in tiles if not raw], "never")
+    assert taken == [p for tile in tiles for p in payloads(merged(tile), tile[1])]
+    assert wrong
+
+
+def test_a_count_beyond_what_a_tile_may_have_is_noticed() -> None:
+    tile = ([[0] * 8], False, [])
+    _, wrong = merge([tile], [section([], 0x1000)], "never")
+    assert wrong
+
+
+def merge(tiles: list[Tile], sections: list[list[int]], drain: str) -> tuple[list[int], bool]:
+    """Payloads that come out, and whether ``wrong`` rose."""
+    dut = EscapeMerger()
+    inputs = [p for slots, raw, _ in tiles for p in payloads(slots, raw)]
+    taken: list[int] = []
+    wrong = False
+
+    async def feed(ctx):
+        for word in (w for words in sections for w in words):
+            ctx.set(dut.words.payload, word)
+            ctx.set(dut.words.valid, 1)
+            await ctx.tick().until(dut.words.ready)
+        ctx.set(dut.words.valid, 0)
+
+    async def watch(ctx):
+        nonlocal wrong
+        async for _, _, now in ctx.tick().sample(dut.wrong):
+            wrong = wrong or bool(now)
+
+    async def bench(ctx):
+        await ctx.tick().repeat(8)  # words come well before the slots
+        seen = await transfer(ctx, dut, inputs, len(inputs), drain=drain, quiet=30)
+        taken.extend(seen.taken)
+
+    simulate(dut, bench, feed, watch)
+    return taken, wrong
