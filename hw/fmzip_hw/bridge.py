@@ -19,8 +19,9 @@ from fmzip.protocol import (
 )
 from fmzip.regs import ident
 from fmzip_hw.bus import Bus
-from fmzip_hw.cobs import CobsDecoder, CobsEncoder
+from fmzip_hw.cobs import CobsDecoder, CobsEncoder, PacketByte
 from fmzip_hw.packets import PacketReceiver, PacketSender, RequestHead
+from fmzip_hw.stream import Slice
 
 
 class Bridge(wiring.Component):
@@ -75,10 +76,12 @@ class Bridge(wiring.Component):
         m.submodules.decoder = decoder = CobsDecoder()
         m.submodules.receiver = receiver = self._receiver
         m.submodules.sender = sender = PacketSender()
+        m.submodules.slice = part = Slice(PacketByte)  # between one ready and the other
         m.submodules.encoder = encoder = CobsEncoder()
         wiring.connect(m, wiring.flipped(self.i), decoder.i)
         wiring.connect(m, decoder.o, receiver.i)
-        wiring.connect(m, sender.o, encoder.i)
+        wiring.connect(m, sender.o, part.i)
+        wiring.connect(m, part.o, encoder.i)
         wiring.connect(m, encoder.o, wiring.flipped(self.o))
 
         request, reply, bus = receiver.o, sender.i, self.bus

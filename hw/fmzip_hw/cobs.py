@@ -76,7 +76,9 @@ class CobsEncoder(wiring.Component):
         run = Signal(8, init=1)  # the code: bytes of the run and one
         tail = Signal.like(code)
         used = Signal(range(memory.depth + 1), init=1)
-        room = used < memory.depth - 4
+        room = Signal(init=1)
+        # One cycle late, and behind the last byte come a code and a delimiter.
+        m.d.sync += room.eq(used < memory.depth - 6)
         push, pop = Signal(range(3)), Signal()
         close, end = Signal(), Signal()
 

@@ -1,10 +1,10 @@
 """The register file: the registers of ``fmzip.regs`` on the bus."""
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from fmzip.regs import MAP, MAP_WORDS, REGISTER, REGISTERS, WORD_BYTES, Access, ident
+from fmzip.regs import MAP, MAP_WORDS, REGISTER, REGISTERS, WORD_BYTES, Access
 from fmzip_hw.bus import WORD_SHIFT, Bus
 
 
@@ -23,7 +23,7 @@ class RegisterFile(wiring.Component):
 
     def __init__(self) -> None:
         sizes = {r.name: 32 * r.words for r in MAP}
-        read = [r.name for r in MAP if r.access == Access.READ and r.name != "ident"]
+        read = [r.name for r in MAP if r.access == Access.READ]
         write = [r.name for r in MAP if r.access != Access.READ]
         super().__init__({
             "bus": In(Bus),
@@ -33,8 +33,6 @@ class RegisterFile(wiring.Component):
         })  # fmt: skip
 
     def _value(self, name: str) -> Value:
-        if name == "ident":
-            return Const(ident(), 32)
         if REGISTER[name].access == Access.READ:
             return Value.cast(getattr(self.r, name))
         return Value.cast(getattr(self.w, name))

@@ -48,7 +48,6 @@ class Soc(wiring.Component):
         build: int = 0,
         fifo_bytes: int = 4096,
     ):
-        self._clock_hz = clock_hz
         self._bridge = Bridge(
             clock_hz=clock_hz, build=build, part="ideal memory", fifo_bytes=fifo_bytes
         )
@@ -107,7 +106,6 @@ class Soc(wiring.Component):
             stage.writing.eq(registers.w.piece[bits("piece", "encode").low]),
             counters.snapshot.eq(control["snapshot"]),
             counters.clear.eq(control["clear"]),
-            registers.r.clock.eq(self._clock_hz),
             registers.r.frame_bytes.eq(path.words << exact_log2(PORT_BYTES)),
         ]
         for name, value in self._build.items():

@@ -1,8 +1,9 @@
 """The address map of the board as tables: one definition for gateware, driver and documents.
 
 Addresses are in bytes, accesses are 32-bit words, little-endian. Standard library only.
-``IDENT`` is a digest of these tables and of the frame format: a driver refuses a board whose
-tables differ from its own. ``docs/registers.md`` is generated from here (``make docs``).
+``ident`` is a digest of these tables and of the frame format: a board tells it in its greeting, and
+a driver refuses one whose tables differ from its own. ``docs/registers.md`` is generated from here
+(``make docs``).
 """
 
 import hashlib
@@ -96,7 +97,6 @@ def _map() -> tuple[Register, ...]:
         address = table[-1].address + WORD_BYTES * table[-1].words if table else REGISTERS
         table.append(Register(name, address, words, access, meaning, fields))
 
-    add("ident", 1, Access.READ, "digest of this map and of the frame format")
     add(
         "build",
         1,
@@ -107,7 +107,6 @@ def _map() -> tuple[Register, ...]:
         Bits("memory_log2", 16, 8, "log2 of the memory's size in bytes"),
         Bits("max_blocks_log2", 24, 8, "log2 of the tile buffer's blocks; a tile has up to 15/16"),
     )
-    add("clock", 1, Access.READ, "clock rate in Hz")
     add(
         "control",
         1,

@@ -21,7 +21,7 @@ from fmzip_sim.emit import build_root, locked
 WORDS = 1 << 14
 BIT_CYCLES = 8  # of the line
 FIFO_BYTES = 4096
-_SOURCES = ("bridge", "bus", "cobs", "crc", "memory", "packets", "pipeline", "uart")
+_SOURCES = ("bridge", "bus", "cobs", "crc", "memory", "packets", "pipeline", "stream", "uart")
 _OUT_BYTES = 1 << 16
 
 
@@ -38,7 +38,7 @@ class LinkBoard:
     """
 
     def __init__(self, *, serial: bool = False):
-        self._library = _load(build())
+        self._library = _load()
         self._board = self._library.board_new(serial)
         self._words = self._library.board_words(self._board)
         self._out = ctypes.create_string_buffer(_OUT_BYTES)
@@ -86,8 +86,8 @@ class LinkBoard:
 
 
 @cache
-def _load(path: Path) -> ctypes.CDLL:
-    library = ctypes.CDLL(str(path))
+def _load() -> ctypes.CDLL:
+    library = ctypes.CDLL(str(build()))
     board, size = ctypes.c_void_p, ctypes.c_size_t
     words = ctypes.POINTER(ctypes.c_uint32)
     for name, result, arguments in (
