@@ -1,17 +1,21 @@
 """The documents: generated parts are up to date, and the worked examples are true."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fmzip import docgen
+from fmzip import format as fmt
 from fmzip.docgen.format_parts import EXAMPLE_PIXELS
 from fmzip.docgen.update import fill
 from fmzip.errors import FmzipError
 from fmzip.format import DCT8, HEAD, TileMode
 from fmzip.reference import decode, parse_head
+from fmzip.reference.ransframe import SYMBOLS_PER_BYTE
+from fmzip.tables import Tables
 
 FORMAT = docgen.ROOT / "docs" / "format.md"
 
@@ -34,19 +38,30 @@ def test_every_part_is_used_and_no_document_has_a_machine_path() -> None:
     assert str(docgen.ROOT) not in text
 
 
-def test_the_documented_frame_is_decoded_to_the_documented_pixels() -> None:
-    dump = part("frame-example")
-    lines = re.findall(r"^([0-9a-f]{4})  ((?:[0-9a-f]{2} ?)+)", dump, re.MULTILINE)
+def frame_of(text: str) -> bytes:
+    """The bytes of a dump."""
     frame = b""
+    lines = re.findall(r"^([0-9a-f]{4})  ((?:[0-9a-f]{2} ?)+)", text, re.MULTILINE)
     for offset, data in lines:
         assert int(offset, 16) == len(frame)
         frame += bytes.fromhex(data)
-    head = parse_head(frame)
-    assert head.modes.tolist() == [TileMode.CODED, TileMode.RAW]
-    pixels = re.findall(r"^row (\d) column (\d):((?: +\d+)+)$", dump, re.MULTILINE)
-    values = np.zeros((8, 2, 6), int)
+    return frame
+
+
+def pixels_of(text: str, shape: tuple[int, int, int]) -> np.ndarray:
+    values = np.full(shape, -1)
+    pixels = re.findall(r"^row (\d) column (\d):((?: +\d+)+)$", text, re.MULTILINE)
     for row, col, numbers in pixels:
         values[:, int(row), int(col)] = list(map(int, numbers.split()))
+    return values
+
+
+def test_the_documented_frame_is_decoded_to_the_documented_pixels() -> None:
+    dump = part("frame-example")
+    frame = frame_of(dump)
+    head = parse_head(frame)
+    assert head.modes.tolist() == [TileMode.CODED, TileMode.RAW]
+    values = pixels_of(dump, (8, 2, 6))
     assert values.tolist() == np.array(EXAMPLE_PIXELS).transpose(2, 0, 1).tolist()
     found = decode(frame)
     assert (found[:, 1] == values[:, 1]).all()
@@ -115,3 +130,62 @@ def test_decisions_are_numbered_short_and_complete() -> None:
         for section in ("**Context.**", "**Decision.**", "**Consequences.**"):
             assert text.count(section) == 1
         assert len(text.splitlines()) <= 60
+
+
+def test_the_documented_frame_of_the_coder_rans_is_decoded_with_the_documented_tables() -> None:
+    dump = part("rans-example")
+    assert "64 W + 8 N + X is min(W + N + X, 2)" in dump
+    contexts = bytes(min(w + n + x, 2) for w in range(8) for n in range(8) for x in range(8))
+    rows = re.findall(r"^statistic \d:((?: +\d+){8})$", dump, re.MULTILINE)
+    frequencies = b"".join(bytes([*map(int, row.split()), *[0] * 23, 1]) for row in rows)
+    tables = Tables(contexts, frequencies)
+    frame = frame_of(dump)
+    assert parse_head(frame).modes.tolist() == [TileMode.CODED]
+    found = decode(frame, tables)
+    assert found.tolist() == pixels_of(dump, (8, 4, 8)).tolist()
+    # What was traced of lane 0 is what it holds.
+    traced = re.findall(r"^\| (\d+) \| \d \| \d \| \d+ \| \d+ \| (\d+) \|", dump, re.MULTILINE)
+    lane = found[0].ravel().tolist()
+    assert len(traced) > 10
+    assert [int(token) for _, token in traced] == lane[: len(traced)]
+
+
+def test_numbers_in_the_text_of_section_10_are_those_of_the_codec() -> None:
+    text = " ".join(FORMAT.read_text(encoding="utf-8").split("## 10. ")[1].split())
+    starts = fmt.CLASS_STARTS
+    magnitudes = [
+        str(a) if b == a + 1 else f"{a}, {b - 1}" if b == a + 2 else f"{a} to {b - 1}"
+        for a, b in pairwise(starts)
+    ]
+    shift = fmt.RANS_QUANT_SHIFT
+    for said in (
+        f"| m | {' | '.join(magnitudes)} | {starts[-1]} and above |",
+        f"a **class** of 0 to {fmt.CLASSES - 1}",
+        f"units of 2^-{fmt.RANS_STEP_PER_LSB.bit_length() - 1} LSB, "
+        f"{fmt.RANS_STEP_MIN} to {fmt.STEP_MAX}",
+        f"R = (2^{shift} + floor(step / 2)) / step rounded down; with wht4, 2^{shift - 1} in place",
+        f"v = (Y * R + 2^7) >> {fmt.RANS_FRACTION_BITS} ",
+        f"+ {1 << (fmt.WEIGHT_BITS - 1)}) >> {fmt.WEIGHT_BITS})",
+        f"weights are 0 to {(1 << fmt.WEIGHT_BITS) - 1}",
+        f"takes tiles of up to {fmt.TILE_SLOTS_MAX} slots, with up to {fmt.ROW_SLOTS_MAX} slots in "
+        f"a row of positions and {fmt.POSITION_SLOTS_MAX} in a position",
+        f"the context is `{fmt.CONTEXTS} k + {fmt.CLASSES**2} W + {fmt.CLASSES} N + X`",
+        f"up to {fmt.STATISTICS_MAX} **statistics**",
+        f"byte string of `{fmt.CONTEXTS} K + {fmt.TOKENS} T` bytes, T = 1 to {fmt.STATISTICS_MAX}",
+        f"the tokens 0 to {fmt.ESCAPE}. They must add up to {1 << fmt.TOTAL_BITS};",
+        f"token {fmt.ESCAPE}, and the symbol itself",
+        f"number of escapes u16, at most {fmt.ESCAPES_MAX} |",
+        f"states min(n, {fmt.STATE_SETS}) x {fmt.BLOCK} states of {fmt.STATE_BYTES} bytes",
+        f"There are {fmt.STATE_SETS} **sets** of {fmt.BLOCK} states",
+        f"state `x`, {fmt.STATE_MIN} to {(1 << 8 * fmt.STATE_BYTES) - 1}:",
+        f"padded to a multiple of {fmt.SECTION_BYTES} bytes",
+        f"+ {8 * fmt.PRICE_PER_BIT} for each escape in 1/{fmt.PRICE_PER_BIT} bit",
+        f"size = ceil(cost / {8 * fmt.PRICE_PER_BIT}) + "
+        f"{fmt.BLOCK * fmt.STATE_BYTES} min(n, {fmt.STATE_SETS}) + 8",
+        f"price[f] is `{fmt.PRICE_PER_BIT} ({8 + fmt.PRICE_MARGIN / fmt.PRICE_PER_BIT} - log2 f)`",
+        f"the tile has more than {fmt.ESCAPES_MAX} escapes",
+        f"at most {SYMBOLS_PER_BYTE} symbols for each byte",
+        *(f"| `{t.name.lower()}` | {'2 x 2 pixels' if side == 2 else 'a pixel'} | {fmt.PLANES[t]} |"
+          for t, side in fmt.POSITION_SIDE.items()),
+    ):  # fmt: skip
+        assert said in text

@@ -130,47 +130,58 @@ def example_values() -> np.ndarray:
     return np.array(EXAMPLE_PIXELS, np.uint8).transpose(2, 0, 1)
 
 
+class Dump:
+    """A frame in hexadecimal, with name and meaning of each part; it begins with the head."""
+
+    def __init__(self, frame: bytes) -> None:
+        self._frame = frame
+        self._at = 0
+        self._lines: list[str] = []
+        head = parse_head(frame)
+        config = head.config
+        for f in HEAD:
+            value = int.from_bytes(frame[f.offset : f.offset + f.size], "little")
+            large = f.name in ("magic", "tiles_crc", "keep") or (f.name == "tables" and value)
+            self.add(f.size, f.name, f"{value:#0{2 + 2 * f.size}x}" if large else str(value))
+        for t, mode in enumerate(head.modes):
+            start = int(head.offsets[t]) // config.burst_bytes
+            name = TileMode(mode).name.lower()
+            self.add(fmt.INDEX_BYTES, f"index[{t}]", f"{name}, from burst {start}")
+        padding = config.head_bytes - fmt.CRC_BYTES - self._at
+        if padding:
+            self.add(padding, "padding", "")
+        checked = config.head_bytes - fmt.CRC_BYTES
+        self.add(fmt.CRC_BYTES, "CRC-32", f"of the {checked} bytes before")
+
+    def add(self, size: int, name: str, meaning: str) -> None:
+        """The next bytes, at most 8 in a line, the first one with a name and a meaning."""
+        notes = f"{name:<18}{meaning}"
+        for k in range(self._at, self._at + size, 8):
+            data = self._frame[k : min(k + 8, self._at + size)]
+            self._lines.append(f"{k:04x}  {data.hex(' '):<23}  {notes}".rstrip())
+            notes = ""
+        self._at += size
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines)
+
+
 def frame_example() -> str:
     config = EXAMPLE
     frame = encode(example_values(), config)
     head = parse_head(frame)
-    rows: list[tuple[int, int, str, str]] = []
-
-    def field(size: int, name: str, meaning: str) -> None:
-        at = sum(row[1] for row in rows)
-        rows.append((at, size, name, meaning))
-
-    for f in HEAD:
-        value = int.from_bytes(frame[f.offset : f.offset + f.size], "little")
-        large = f.name in ("magic", "tiles_crc", "keep")
-        field(f.size, f.name, f"{value:#0{2 + 2 * f.size}x}" if large else str(value))
-    for t, mode in enumerate(head.modes):
-        start = int(head.offsets[t]) // config.burst_bytes
-        field(fmt.INDEX_BYTES, f"index[{t}]", f"{TileMode(mode).name.lower()}, from burst {start}")
-    padding = config.head_bytes - sum(row[1] for row in rows) - fmt.CRC_BYTES
-    if padding:
-        field(padding, "padding", "")
-    field(fmt.CRC_BYTES, "CRC-32", f"of the {config.head_bytes - fmt.CRC_BYTES} bytes before")
+    dump = Dump(frame)
     for t, mode in enumerate(head.modes):
         size = int(head.offsets[t + 1] - head.offsets[t])
         if mode == TileMode.RAW:
-            field(size, f"tile {t}", "the values, pixel by pixel")
+            dump.add(size, f"tile {t}", "the values, pixel by pixel")
             continue
         widths = frame[config.head_bytes + int(head.offsets[t]) :][: fmt.SECTION_BYTES]
         nibbles = [widths[k // 2] >> 4 * (k % 2) & 15 for k in range(config.tile_blocks)]
-        field(fmt.SECTION_BYTES, f"tile {t}, widths", ", ".join(map(str, nibbles)))
-        field(fmt.SECTION_BYTES, f"tile {t}, bitmaps", "8 flags of each block that has a width")
-        field(size - 2 * fmt.SECTION_BYTES, f"tile {t}, values", "the codes that are present")
-    pixels = "\n".join(
-        f"row {r} column {c}: " + " ".join(f"{value:3d}" for value in pixel)
-        for r, row in enumerate(EXAMPLE_PIXELS)
-        for c, pixel in enumerate(row)
-    )
-    dump = "\n".join(
-        line
-        for at, size, name, meaning in rows
-        for line in _dump(at, frame[at : at + size], name, meaning)
-    )
+        dump.add(fmt.SECTION_BYTES, f"tile {t}, widths", ", ".join(map(str, nibbles)))
+        dump.add(fmt.SECTION_BYTES, f"tile {t}, bitmaps", "8 flags of each block that has a width")
+        dump.add(size - 2 * fmt.SECTION_BYTES, f"tile {t}, values", "the codes that are present")
+    pixels = pixel_rows(example_values())
     configuration = (
         f"C = {config.channels}, H = {config.height}, W = {config.width}, uint8, "
         f"tiles of {config.tile_rows} x {config.tile_cols} pixels, burst {config.burst_bytes}, "
@@ -182,10 +193,10 @@ def frame_example() -> str:
     )
 
 
-def _dump(at: int, data: bytes, name: str, meaning: str) -> list[str]:
-    """Lines of at most 8 bytes, the first one with a name and a meaning."""
-    notes = f"{name:<18}{meaning}"
-    return [
-        f"{at + k:04x}  {data[k : k + 8].hex(' '):<23}  {notes if k == 0 else ''}".rstrip()
-        for k in range(0, len(data), 8)
-    ]
+def pixel_rows(values: np.ndarray) -> str:
+    """A map [C, H, W], a pixel in each line."""
+    return "\n".join(
+        f"row {r} column {c}: " + " ".join(f"{value:3d}" for value in values[:, r, c])
+        for r in range(values.shape[1])
+        for c in range(values.shape[2])
+    )

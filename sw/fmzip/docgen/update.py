@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from fmzip.docgen import format_parts, measure_parts, register_parts, result_parts
+from fmzip.docgen import format_parts, measure_parts, rans_parts, register_parts, result_parts
 from fmzip.errors import FmzipError
 
 ROOT = Path(__file__).parents[3]  # of a checkout, the only place where there are documents
@@ -25,6 +25,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "pixel-example": format_parts.pixel_example,
     "packing-example": format_parts.packing_example,
     "frame-example": format_parts.frame_example,
+    "rans-limits": rans_parts.rans_limits,
+    "rans-example": rans_parts.rans_example,
     "windows": register_parts.windows,
     "register-table": register_parts.register_table,
     "register-fields": register_parts.register_fields,
