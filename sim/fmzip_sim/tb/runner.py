@@ -78,7 +78,9 @@ def why_not(name: str) -> str | None:
     return None
 
 
-def simulate(bench: str, lanes: int, run: str, given: Sequence[Case]) -> Outcome:
+def simulate(
+    bench: str, lanes: int, run: str, given: Sequence[Case], *, part: str | None = None
+) -> Outcome:
     """Run a bench.
 
     Parameters
@@ -86,6 +88,7 @@ def simulate(bench: str, lanes: int, run: str, given: Sequence[Case]) -> Outcome
     bench : ``encoder`` or ``decoder``
     run : name of the run and of its directory
     given : the frames
+    part : see ``emit_verilog``
 
     Raises
     ------
@@ -95,7 +98,7 @@ def simulate(bench: str, lanes: int, run: str, given: Sequence[Case]) -> Outcome
     if reason := why_not(sim):
         raise ToolError(reason)
     top = f"{bench}{lanes}"
-    verilog = emit_verilog(COMPONENTS[bench](lanes), top)
+    verilog = emit_verilog(COMPONENTS[bench](lanes), top, part=part)
     directory = verilog.parent / f"{sim}{'-waves' * waves}"
     logging.getLogger("cocotb_tools").setLevel(logging.CRITICAL)  # its messages are in ours
     with locked(directory):
