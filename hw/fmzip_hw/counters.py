@@ -41,14 +41,16 @@ class Counters(wiring.Component):
             total = Signal(COUNTER_BITS + 1, name=f"total_{name}")
             m.d.comb += total.eq(count + event)
             m.d.sync += event.eq(getattr(self.events, name))
-            m.d.sync += count.eq(Mux(total[-1], (1 << COUNTER_BITS) - 1, total))
+            # A cycle late: the carry is at hand at its end.
+            full = Signal(name=f"full_{name}")
+            m.d.sync += count.eq(Mux(full, (1 << COUNTER_BITS) - 1, total))
             with m.If(total[-1]):
-                m.d.sync += self.overflow.eq(1)
+                m.d.sync += [full.eq(1), self.overflow.eq(1)]
             with m.If(self.snapshot):
                 m.d.sync += getattr(self.values, name).eq(count)
             with m.If(self.clear):
                 # What arrives in this cycle belongs to the time behind the snapshot.
-                m.d.sync += count.eq(event)
+                m.d.sync += [count.eq(event), full.eq(0)]
         with m.If(self.clear):
             m.d.sync += self.overflow.eq(0)
         return m

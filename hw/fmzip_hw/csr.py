@@ -1,6 +1,6 @@
 """The register file: the registers of ``fmzip.regs`` on the bus."""
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -41,7 +41,8 @@ class RegisterFile(wiring.Component):
         m = Module()
         bus = self.bus
         address = bus.address[WORD_SHIFT : WORD_SHIFT + (MAP_WORDS - 1).bit_length()]
-        inside = bus.address < WORD_BYTES * MAP_WORDS
+        inside = Signal()  # a cycle late, and an access takes longer
+        m.d.sync += inside.eq(bus.address < WORD_BYTES * MAP_WORDS)
         words: list[Value] = []
         for register in MAP:
             value = self._value(register.name)
@@ -63,14 +64,14 @@ class RegisterFile(wiring.Component):
         rows = [words[n : n + columns] for n in range(0, len(words), columns)]
         row = Signal(32 * columns)
         wait = Signal(range(3))
-        with m.Switch(Cat(address[3:], ~inside)):
+        with m.Switch(address[3:]):
             for n, cells in enumerate(rows):
                 with m.Case(n):
                     m.d.sync += row.eq(Cat(cells))
             with m.Default():
                 m.d.sync += row.eq(0)
         m.d.comb += bus.ack.eq(bus.valid & (wait == 2))
-        m.d.sync += bus.read.eq(row.word_select(address[:3], 32))
+        m.d.sync += bus.read.eq(Mux(inside, row.word_select(address[:3], 32), 0))
         with m.If(bus.valid & ~bus.ack):
             m.d.sync += wait.eq(wait + 1)
         with m.Else():

@@ -2,13 +2,13 @@
 
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from fmzip.format import INDEX_BYTES, INDEX_OFFSET
 from fmzip.regs import MAX_TILES, PORT_BYTES
 from fmzip_hw.layout import HeadLayout
-from fmzip_hw.pipeline import register
+from fmzip_hw.memory import BlockRam
+from fmzip_hw.pipeline import register, register_flag
 
 ITEM_BYTES = INDEX_BYTES  # the head is handled in items of 32 bits
 INDEX_ITEM = INDEX_OFFSET // ITEM_BYTES
@@ -61,12 +61,14 @@ IndexPort = wiring.Signature({
     "w_addr": Out(range(MAX_TILES)),
     "w_data": Out(8 * ITEM_BYTES),
     "r_addr": Out(range(MAX_TILES)),
-    "r_data": In(8 * ITEM_BYTES),  # one cycle behind its address
+    "r_data": In(8 * ITEM_BYTES),  # ``IndexMemory.latency`` cycles behind its address
 })  # fmt: skip
 
 
 class IndexMemory(wiring.Component):
     """Tile index of the frame in work: an item of 32 bits per tile.
+
+    An item may be read from the second cycle behind its writing on.
 
     Members
     -------
@@ -74,21 +76,30 @@ class IndexMemory(wiring.Component):
     select : In(1), which of them has the memory
     """
 
+    latency = BlockRam.latency
+
     def __init__(self) -> None:
         super().__init__({"users": In(IndexPort).array(2), "select": In(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.memory = memory = Memory(shape=8 * ITEM_BYTES, depth=MAX_TILES, init=[])
-        write, read = memory.write_port(), memory.read_port()
+        m.submodules.ram = ram = BlockRam(8 * ITEM_BYTES, MAX_TILES)
+        m.d.comb += [ram.r_en.eq(1), ram.r_next.eq(1)]
+        enable, address = Signal(), Signal.like(ram.w_addr)
+        data = Signal.like(ram.w_data)
         with m.Switch(self.select):
             for k, user in enumerate(self.users):
-                m.d.comb += user.r_data.eq(read.data)
+                m.d.comb += user.r_data.eq(ram.r_data)
                 with m.Case(k):
                     m.d.comb += [
-                        write.en.eq(user.w_en),
-                        write.addr.eq(user.w_addr),
-                        write.data.eq(user.w_data),
-                        read.addr.eq(user.r_addr),
+                        enable.eq(user.w_en),
+                        address.eq(user.w_addr),
+                        data.eq(user.w_data),
+                        ram.r_addr.eq(user.r_addr),
                     ]
+        m.d.comb += [
+            ram.w_en.eq(register_flag(m, enable)),
+            ram.w_addr.eq(register(m, address)),
+            ram.w_data.eq(register(m, data)),
+        ]
         return m

@@ -6,10 +6,18 @@ from amaranth.lib.wiring import In, Out
 
 from fmzip.format import INDEX_OFFSET_BITS
 from fmzip_hw.crc import Crc32
-from fmzip_hw.frameindex import INDEX_ITEM, ITEM_BYTES, WORD_BITS, HeadSize, IndexPort
+from fmzip_hw.frameindex import (
+    INDEX_ITEM,
+    ITEM_BYTES,
+    WORD_BITS,
+    HeadSize,
+    IndexMemory,
+    IndexPort,
+)
 from fmzip_hw.layout import HeadLayout, word_layout
 from fmzip_hw.memory import BlockFifo
 from fmzip_hw.memport import ADDRESS_BITS, PORT_BITS, ROW_WORDS, MemoryPort, to_row_end
+from fmzip_hw.pipeline import register, register_flag
 
 _DEPTH = 4 * ROW_WORDS
 
@@ -118,14 +126,26 @@ class FrameWriter(wiring.Component):
         tile = Signal.like(head.tiles)
         position = Signal(WORD_BITS)  # words of tiles so far
         tile_start = Signal(WORD_BITS)
-        item = Signal(range(2 * INDEX_ITEM + 4096))  # of the head
+        # Items of the head go through three steps: the index memory is read, the item is chosen, it
+        # is put out. One is put while the next but one is read.
+        item = Signal(range(2 * INDEX_ITEM + 4096))
+        read_inside, read_final = Signal(), Signal()
+        chosen, inside, final = Signal.like(item), Signal(), Signal()
+        some = Signal()  # an item has been chosen
+        chosen_value = Signal(8 * ITEM_BYTES)
         value = Signal(8 * ITEM_BYTES)
         lower = Signal(8 * ITEM_BYTES)
-        final = Signal()
-        in_index = Signal()
+        first_tile = register(m, self.base + size.words)
+        last_item = register(m, (size.words << 1) - 1)
+        last_tile = register(m, head.tiles - 1)
+        bursts = register(m, position >> size.shift)
+        taken = Signal()
         m.d.comb += [
             size.head.eq(head),
-            tiles_crc.data.eq(self.i.payload.data),
+            taken.eq(self.i.valid & self.i.ready),
+            # A step late, so that no path goes from the memory of the codec through the CRC.
+            tiles_crc.data.eq(register(m, self.i.payload.data)),
+            tiles_crc.valid.eq(register_flag(m, taken)),
             tiles_crc.start.eq(self.start),
             head_crc.data.eq(value),
             head_crc.start.eq(self.start),
@@ -133,20 +153,21 @@ class FrameWriter(wiring.Component):
             index.w_data.eq(tile_start >> size.shift | self.i.payload.raw << INDEX_OFFSET_BITS),
             index.r_addr.eq(item - INDEX_ITEM),
         ]
-        with m.Switch(item):
+        assert IndexMemory.latency == 2  # from "read" by way of "put" to "read"
+        with m.Switch(chosen):
             with m.Case(INDEX_ITEM - 2):
-                m.d.comb += value.eq(position >> size.shift)
+                m.d.comb += chosen_value.eq(bursts)
             with m.Case(INDEX_ITEM - 1):
-                m.d.comb += value.eq(tiles_crc.crc)
+                m.d.comb += chosen_value.eq(tiles_crc.crc)
             for k in range(INDEX_ITEM - 2):
                 with m.Case(k):
-                    m.d.comb += value.eq(head.as_value().word_select(k, 8 * ITEM_BYTES))
+                    m.d.comb += chosen_value.eq(head.as_value().word_select(k, 8 * ITEM_BYTES))
             with m.Default():
-                m.d.comb += value.eq(Mux(in_index, index.r_data, Mux(final, head_crc.crc, 0)))
+                m.d.comb += chosen_value.eq(Mux(inside, index.r_data, Mux(final, head_crc.crc, 0)))
 
         with m.FSM():
             with m.State("idle"), m.If(self.start):
-                m.d.comb += [writer.load.eq(1), writer.address.eq(self.base + size.words)]
+                m.d.comb += [writer.load.eq(1), writer.address.eq(first_tile)]
                 m.d.sync += [self.done.eq(0), tile.eq(0), position.eq(0), tile_start.eq(0)]
                 m.next = "tiles"
             with m.State("tiles"):
@@ -155,33 +176,40 @@ class FrameWriter(wiring.Component):
                     writer.i.valid.eq(self.i.valid),
                     self.i.ready.eq(writer.i.ready),
                 ]
-                with m.If(self.i.valid & self.i.ready):
-                    m.d.comb += tiles_crc.valid.eq(1)
+                with m.If(taken):
                     m.d.sync += position.eq(position + 1)
                     with m.If(self.i.payload.last):
                         m.d.comb += index.w_en.eq(1)
                         m.d.sync += [tile.eq(tile + 1), tile_start.eq(position + 1)]
-                        with m.If(tile == head.tiles - 1):
+                        with m.If(tile == last_tile):
                             m.next = "flush tiles"
             with m.State("flush tiles"):
                 m.d.comb += [writer.flush.eq(1), writer.address.eq(self.base)]
-                m.d.sync += item.eq(0)
+                m.d.sync += [item.eq(0), some.eq(0), final.eq(0)]
                 with m.If(writer.empty):
                     m.d.comb += writer.load.eq(1)
-                    m.next = "fetch"
-            with m.State("fetch"):  # one cycle for the index memory and the CRC
+                    m.next = "read"
+            with m.State("read"):
                 m.d.sync += [
-                    in_index.eq(item - INDEX_ITEM < head.tiles),
-                    final.eq(item == (size.words << 1) - 1),
+                    read_inside.eq(item - INDEX_ITEM < head.tiles),
+                    read_final.eq(item == last_item),
+                    value.eq(chosen_value),
                 ]
                 m.next = "put"
             with m.State("put"):
-                m.d.comb += writer.i.payload.eq(Cat(lower, value))
-                m.d.comb += writer.i.valid.eq(item[0])
-                with m.If(~item[0] | writer.i.ready):
-                    m.d.comb += head_crc.valid.eq(1)
-                    m.d.sync += [lower.eq(value), item.eq(item + 1)]
-                    m.next = "fetch"
+                whole = some & chosen[0]
+                m.d.comb += [writer.i.payload.eq(Cat(lower, value)), writer.i.valid.eq(whole)]
+                with m.If(~whole | writer.i.ready):
+                    m.d.comb += head_crc.valid.eq(some)
+                    m.d.sync += [
+                        lower.eq(value),
+                        item.eq(item + 1),
+                        chosen.eq(item),
+                        some.eq(1),
+                        inside.eq(read_inside),
+                        final.eq(read_final),
+                    ]
+                    m.next = "read"
                     with m.If(final):
                         m.next = "flush head"
             with m.State("flush head"):

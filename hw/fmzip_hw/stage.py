@@ -9,6 +9,7 @@ from fmzip.format import BLOCK
 from fmzip_hw.bus import WORD_SHIFT, Bus
 from fmzip_hw.layout import check_lanes
 from fmzip_hw.memory import BlockRam
+from fmzip_hw.pipeline import register, register_flag
 
 _PARTS = BLOCK // 4  # 32-bit words of a beat
 
@@ -55,29 +56,31 @@ class Stage(wiring.Component):
         part_bits = min(bits, 32)
         parts = [BlockRam(part_bits, self._depth) for _ in range(bits // part_bits)]
         left = Signal(range(self._depth + 1))
+        some = Signal()  # left != 0
         address = Signal(range(self._depth))
         fetched = Signal()
         to_codec, from_codec = Signal(), Signal()
         next_word, fetch, accept = Signal(), Signal(), Signal()
         m.d.comb += [
-            self.busy.eq((left != 0) | (to_codec & (fetched | self.o.valid))),
+            self.busy.eq(some | (to_codec & (fetched | self.o.valid))),
             next_word.eq(~self.o.valid | self.o.ready),
             fetch.eq(to_codec & (~fetched | next_word)),
-            self.i.ready.eq(from_codec & (left != 0)),
+            self.i.ready.eq(from_codec & some),
             accept.eq(self.i.valid & self.i.ready),
         ]
         with m.If(fetch):
-            m.d.sync += fetched.eq(left != 0)
+            m.d.sync += fetched.eq(some)
         with m.If(to_codec & next_word):
             m.d.sync += self.o.valid.eq(fetched)
-        with m.If((fetch | accept) & (left != 0)):
-            m.d.sync += [left.eq(left - 1), address.eq(address + 1)]
+        with m.If((fetch | accept) & some):
+            m.d.sync += [left.eq(left - 1), some.eq(left != 1), address.eq(address + 1)]
         with m.If(self.load):
-            m.d.sync += [left.eq(self.beats), address.eq(0)]
+            m.d.sync += [left.eq(self.beats), some.eq(self.beats != 0), address.eq(0)]
             m.d.sync += [to_codec.eq(self.writing), from_codec.eq(~self.writing)]
             m.d.sync += [fetched.eq(0), self.o.valid.eq(0)]
         with m.If(self.stop):
-            m.d.sync += [left.eq(0), to_codec.eq(0), from_codec.eq(0), self.o.valid.eq(0)]
+            m.d.sync += [left.eq(0), some.eq(0), self.o.valid.eq(0)]
+            m.d.sync += [to_codec.eq(0), from_codec.eq(0)]
 
         # The host's reads take as many cycles as the memory; writes are done at once.
         waited = Signal(range(BlockRam.latency + 1))
@@ -88,19 +91,20 @@ class Stage(wiring.Component):
             m.d.sync += waited.eq(0)
         host_part = self.bus.address[WORD_SHIFT : WORD_SHIFT + exact_log2(_PARTS)]
         host_beat = self.bus.address[WORD_SHIFT + exact_log2(_PARTS) :]
+        # Words are written a cycle late, for the way to all block RAMs; the host reads much later.
+        w_addr = register(m, Mux(accept, address, host_beat))
         for k, ram in enumerate(parts):
             m.submodules[f"part{k}"] = ram
-            write = self.bus.valid & self.bus.write & (host_part == k)
+            write = self.bus.valid & self.bus.write & (host_part == k) & ~self.busy
             low = part_bits * k
+            value = self.i.payload.as_value()[low : low + part_bits]
             m.d.comb += [
                 ram.r_addr.eq(Mux(self.busy, address, host_beat)),
                 ram.r_en.eq(fetch | ~self.busy),
                 ram.r_next.eq(next_word | ~self.busy),
-                ram.w_addr.eq(Mux(accept, address, host_beat)),
-                ram.w_en.eq(accept | (write & ~self.busy)),
-                ram.w_data.eq(
-                    Mux(accept, self.i.payload.as_value()[low : low + part_bits], self.bus.data)
-                ),
+                ram.w_addr.eq(w_addr),
+                ram.w_en.eq(register_flag(m, accept | write)),
+                ram.w_data.eq(register(m, Mux(accept, value, self.bus.data))),
                 # The codec shall rest while the host reads.
                 self.o.payload.as_value()[low : low + part_bits].eq(
                     Mux(self.o.valid, ram.r_data, 0)
