@@ -35,6 +35,7 @@ class Soc(wiring.Component):
     -------
     rx, tx : streams of bytes from and to the host
     memory : Out(MemoryPort)
+    marker : Out(1), a frame is in work
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Soc(wiring.Component):
             "rx": In(stream.Signature(8)),
             "tx": Out(stream.Signature(8)),
             "memory": Out(MemoryPort),
+            "marker": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
@@ -106,6 +108,7 @@ class Soc(wiring.Component):
             stage.writing.eq(registers.w.piece[bits("piece", "encode").low]),
             counters.snapshot.eq(control["snapshot"]),
             counters.clear.eq(control["clear"]),
+            self.marker.eq(path.running),
             registers.r.frame_bytes.eq(path.words << exact_log2(PORT_BYTES)),
         ]
         for name, value in self._build.items():

@@ -1,0 +1,70 @@
+"""The top of a bitstream: clock, pads, and the system between them."""
+
+from fractions import Fraction
+from typing import Any
+
+from amaranth.hdl import ClockDomain, Elaboratable, Module
+from amaranth.lib import io, wiring
+from amaranth.utils import exact_log2
+
+from fmzip.port import BAUD
+from fmzip.sdram import PARTS
+from fmzip_boards.board import Board
+from fmzip_boards.pll import Ecp5Pll
+from fmzip_boards.sdrampads import READ_DELAY, ChipClock, SdramPads
+from fmzip_hw.blockmemory import BlockMemory
+from fmzip_hw.sdram import SdramController
+from fmzip_hw.soc import Soc
+from fmzip_hw.uart import Uart
+
+
+class Top(Elaboratable):
+    """All of a bitstream for a board.
+
+    Parameters
+    ----------
+    board : what to build
+    """
+
+    def __init__(self, board: Board):
+        self._board = board
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        board = self._board
+        input_hz = round(platform.default_clk_frequency)
+        if input_hz != board.clock_hz:
+            m.submodules.clk = clk = io.Buffer("i", platform.request(platform.default_clk, dir="-"))
+            m.domains.sync = ClockDomain()
+            m.submodules.pll = pll = Ecp5Pll(input_hz, board.clock_hz)
+            m.d.comb += pll.clk.eq(clk.i)
+        memory: BlockMemory | SdramController
+        if board.sdram is None:
+            memory_log2 = board.memory_log2
+            memory = BlockMemory(memory_log2)
+        else:
+            part = PARTS[board.sdram]
+            memory_log2 = exact_log2(part.size_bytes)
+            memory = SdramController(part, board.clock_hz, read_delay=READ_DELAY)
+            port = platform.request("sdram", 0, dir="-")
+            m.submodules.chip_clock = ChipClock(port.clk)
+            m.submodules.pads = pads = SdramPads(part, port)
+            wiring.connect(m, memory.pins, pads.pins)
+        m.submodules.memory = memory
+        m.submodules.soc = soc = Soc(
+            lanes=board.lanes,
+            clock_hz=board.clock_hz,
+            stage_log2=board.stage_log2,
+            memory_log2=memory_log2,
+            ring_blocks=board.ring_blocks,
+        )
+        m.submodules.uart = uart = Uart(Fraction(board.clock_hz, BAUD))
+        wiring.connect(m, soc.memory, memory.port)
+        wiring.connect(m, uart.o, soc.rx)
+        wiring.connect(m, soc.tx, uart.i)
+        pins = platform.request("uart", 0, dir="-")
+        m.submodules.rx = rx = io.Buffer("i", pins.rx)
+        m.submodules.tx = tx = io.Buffer("o", pins.tx)
+        m.submodules.marker = marker = io.FFBuffer("o", platform.request("marker", dir="-"))
+        m.d.comb += [uart.rx.eq(rx.i), tx.o.eq(uart.tx), marker.o.eq(soc.marker)]
+        return m

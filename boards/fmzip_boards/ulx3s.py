@@ -1,0 +1,32 @@
+"""ULX3S (Radiona): ECP5 12F to 85F, SDR SDRAM of 32 MiB or more, FT231X on USB."""
+
+from amaranth.build import Attrs, Pins, Resource
+from amaranth_boards.ulx3s import ULX3S_12F_Platform, ULX3S_45F_Platform, ULX3S_85F_Platform
+
+from fmzip_boards.board import Board, with_resources
+
+# The chip differs between runs of the board. This one's timing is the slowest of those that are
+# known, and of a chip with ten column bits half is used.
+_SDRAM = "IS42S16160G-7"
+_MARKER = Resource("marker", 0, Pins("0+", dir="o", conn=("gpio", 0)), Attrs(IO_TYPE="LVCMOS33"))
+
+
+def _board(size: str, platform: type, stage_log2: int, note: str = "") -> Board:
+    return Board(
+        name=f"ulx3s-{size.lower()}",
+        title=f"ULX3S {size}",
+        platform=lambda: with_resources(platform(), _MARKER),
+        clock_hz=100_000_000,
+        loader=("-b", "ulx3s"),
+        usb=(0x0403, 0x6015),
+        stage_log2=stage_log2,
+        sdram=_SDRAM,
+        note=f"Marker: GP0.{note}",
+    )
+
+
+BOARDS = (
+    _board("85F", ULX3S_85F_Platform, 12),
+    _board("45F", ULX3S_45F_Platform, 12),
+    _board("12F", ULX3S_12F_Platform, 11, " nextpnr takes a 12F for the 25F that its die is."),
+)
