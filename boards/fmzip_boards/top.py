@@ -24,10 +24,11 @@ class Top(Elaboratable):
     Parameters
     ----------
     board : what to build
+    build : 32 bits that name the build
     """
 
-    def __init__(self, board: Board):
-        self._board = board
+    def __init__(self, board: Board, build: int = 0):
+        self._board, self._build = board, build
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -57,6 +58,7 @@ class Top(Elaboratable):
             stage_log2=board.stage_log2,
             memory_log2=memory_log2,
             ring_blocks=board.ring_blocks,
+            build=self._build,
         )
         m.submodules.uart = uart = Uart(Fraction(board.clock_hz, BAUD))
         wiring.connect(m, soc.memory, memory.port)

@@ -5,10 +5,12 @@ What is slow to import is imported in the command that needs it, so that ``--hel
 """
 
 from fmzip.cli import (  # noqa: F401 (importing them adds their commands)
+    bitstream,
     board,
     documents,
     energy,
     frames,
+    golden,
     graph,
     measure,
     report,
