@@ -19,7 +19,8 @@ from fmzip.device import Device
 from fmzip.errors import FmzipError, FormatError, LinkError
 from fmzip.format import CRC_BYTES, FIELD, INDEX_OFFSET, Coder, Dtype, FrameConfig
 from fmzip.reference import decode, encode
-from fmzip_sim.vboard.build import MEMORY_LOG2
+from fmzip.sdram import PARTS
+from fmzip_sim.vboard.build import CLOCK_HZ, PART
 
 pytestmark = pytest.mark.xdist_group("vboard")
 
@@ -72,12 +73,15 @@ def test_frames_at_the_limits_are_those_that_are_predicted(
     Checker(shared).check(case_of(config, kind))
 
 
-def test_the_same_frame_takes_the_same_cycles_every_time(shared: Device) -> None:
+def test_the_same_frame_takes_the_same_cycles_every_time_but_for_refreshes(
+    shared: Device,
+) -> None:
     checker = Checker(shared)
-    checker.check(CASE)
     seen = [checker.check(CASE, base) for base in (0, 0, 64 * regs.ROW_BYTES, 0)]
-    timing = [({**w, "row_switches": 0}, {**r, "row_switches": 0}) for w, r in seen]
-    assert all(t == timing[0] for t in timing)
+    for both in zip(*seen, strict=True):
+        cycles = [counters["cycles"] for counters in both]
+        # Rows that a refresh has closed are opened again.
+        assert max(cycles) - min(cycles) <= 40
 
 
 def test_a_snapshot_stays_until_the_next_one(shared: Device) -> None:
@@ -126,8 +130,8 @@ def test_memory_gives_back_what_was_written(shared: Device) -> None:
 
 def test_the_board_says_how_it_was_built(shared: Device) -> None:
     assert (shared.lanes, shared.stage_beats, shared.max_blocks) == (8, 16384, 1920)
-    assert shared.memory_bytes == 1 << MEMORY_LOG2
-    assert shared.clock_hz == 100_000_000
+    assert shared.memory_bytes == PARTS[PART].size_bytes
+    assert shared.clock_hz == CLOCK_HZ
     assert shared.tier == "simulated"
 
 
@@ -147,7 +151,7 @@ def test_addresses_outside_all_windows_read_as_zero(shared: Device) -> None:
         (FrameConfig(8, 25, 41), 0, "1025 tiles, the board's index has 1024"),
         (CASE.config, 512, "base must be a multiple of 1024"),
         (CASE.config, -1024, "base must be a multiple of 1024"),
-        (CASE.config, (1 << MEMORY_LOG2) - 1024, "base must be a multiple of 1024"),
+        (CASE.config, PARTS[PART].size_bytes - 1024, "base must be a multiple of 1024"),
     ],
 )
 def test_a_frame_that_does_not_fit_is_refused_before_anything_is_sent(

@@ -139,6 +139,30 @@ def test_an_abort_without_work_is_over_at_once() -> None:
     simulate_with(dut, bench, memory.serve)
 
 
+@pytest.mark.parametrize("writing", [False, True])
+def test_an_abort_makes_up_no_word_that_is_not_owed(writing: bool) -> None:
+    # A memory that takes words ahead of their request, as the SDRAM controller does.
+    dut = PortSwitch(2)
+
+    async def bench(ctx):
+        ctx.set(dut.port.w.ready, 1)
+        ctx.set(dut.port.request.ready, 1)
+        port = dut.users[0]
+        for asked in (0, 3):
+            if asked:
+                await _ask(ctx, port, writing, 64, asked)
+            ctx.set(dut.abort, 1)
+            made_up = 0
+            for _ in range(10):
+                _, _, valid = await ctx.tick().sample(dut.port.w.valid)
+                ctx.set(dut.abort, 0)
+                made_up += valid
+            assert made_up == (asked if writing else 0)
+            assert ctx.get(dut.idle) == (writing or not asked)
+
+    simulate_with(dut, bench)
+
+
 @pytest.mark.parametrize("stalls", STALLS)
 def test_the_host_reads_and_writes_pairs_of_words(stalls: str) -> None:
     dut = HostMemory()

@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,12 @@ import serial
 from tests.board_bench import Checker, case_of
 from tests.codec_bench import random_case
 
-from fmzip import regs
 from fmzip.device import Device
 from fmzip.errors import LinkError, ToolError
 from fmzip.format import Coder, FrameConfig
+from fmzip.sdram import PARTS
 from fmzip_sim.vboard import build as builder
+from fmzip_sim.vboard.chip import chip_header
 from fmzip_sim.vboard.protocol_vboard import Serial
 from fmzip_sim.vboard.specialise import specialise
 
@@ -52,8 +54,9 @@ def test_boards_of_two_and_four_lanes_do_what_is_predicted() -> None:
     [
         ("vboard:?lanes=3", "lanes must be one of 2, 4, 8, not '3'"),
         ("vboard:?lanes=", "lanes must be one of 2, 4, 8, not ''"),
+        ("vboard:?part=DDR9", "part must be one of AS4C32M16SB-7, .*, not 'DDR9'"),
         ("vboard://?twophase=yes", "twophase must be one of 0, 1, not 'yes'"),
-        ("vboard:?speed=9", "has no option 'speed', only lanes, twophase"),
+        ("vboard:?speed=9", "has no option 'speed', only lanes, part, twophase"),
     ],
 )
 def test_options_that_are_not_known_are_refused(url: str, message: str) -> None:
@@ -112,10 +115,17 @@ def test_a_board_that_waits_for_the_host_uses_no_processor_time() -> None:
         assert device.counters()["cycles"] == 0
 
 
-def test_a_request_that_breaks_the_memory_ports_rules_ends_the_run_with_a_reason() -> None:
+@pytest.mark.soak  # compiles a board of its own
+def test_a_violation_of_the_chips_datasheet_ends_the_run_with_a_reason(
+    monkeypatch: pytest.MonkeyPatch, empty: Path
+) -> None:
+    # A chip that is slower than the controller believes.
+    slow = replace(PARTS[builder.PART], rcd_ns=40)
+    monkeypatch.setattr(builder, "chip_header", lambda _, clock_hz: chip_header(slow, clock_hz))
     with Device() as device:
-        with pytest.raises(LinkError, match=r"the virtual board ended: memory port: .* outside"):
-            device.read_words(regs.MEMORY + device.memory_bytes, 2)
+        reason = r"the virtual board ended: SDRAM .*: tRCD: cycle \d+, bank 0: after 2 cycles"
+        with pytest.raises(LinkError, match=reason):
+            device.read_memory(0, 8)
 
 
 # The program -------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ class PortSwitch(wiring.Component):
     """Gives one memory port to several users, of which one works at a time.
 
     Another user gets the port when all words of the one before have moved. A request takes a
-    cycle; words pass without delay.
+    cycle; words pass without delay. A user's requests that are under way all go in one direction.
 
     Parameters
     ----------
@@ -78,6 +78,11 @@ class PortSwitch(wiring.Component):
         asked = requests.i.valid & requests.i.ready
         moved = (port.w.valid & port.w.ready) | (port.r.valid & port.r.ready)
         m.d.sync += owed.eq(owed + Mux(asked, requests.i.payload.words, 0) - moved)
+        # A memory may take words ahead of their request: none is made up that is not owed.
+        writing, made_up = Signal(), Signal()
+        with m.If(asked):
+            m.d.sync += writing.eq(requests.i.payload.write)
+        m.d.comb += made_up.eq(draining & writing & (owed != 0))
         m.d.comb += self.idle.eq((owed == 0) & ~draining)
         with m.If(self.abort):
             m.d.sync += draining.eq(1)
@@ -92,7 +97,7 @@ class PortSwitch(wiring.Component):
                         requests.i.valid.eq(user.request.valid & room & ~draining & ~self.abort),
                         user.request.ready.eq(requests.i.ready & room & ~draining & ~self.abort),
                         port.w.payload.eq(user.w.payload),
-                        port.w.valid.eq(user.w.valid | draining),
+                        port.w.valid.eq(Mux(draining, made_up, user.w.valid)),
                         user.w.ready.eq(port.w.ready & ~draining),
                         user.r.payload.eq(port.r.payload),
                         user.r.valid.eq(port.r.valid & ~draining),

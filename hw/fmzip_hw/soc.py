@@ -7,26 +7,31 @@ from amaranth.utils import exact_log2
 
 from fmzip.format import MULTIPLIER_BITS
 from fmzip.regs import BURST_BYTES, MEMORY, PORT_BYTES, REGISTERS, ROW_BYTES, STAGE, bits
+from fmzip.sdram import SdramPart
 from fmzip_hw.bridge import Bridge
 from fmzip_hw.bus import BusSplitter, HostMemory
 from fmzip_hw.counters import Counters
 from fmzip_hw.csr import RegisterFile
 from fmzip_hw.framepath import FramePath
 from fmzip_hw.memport import MemoryPort, PortSwitch
+from fmzip_hw.sdram import SdramController
+from fmzip_hw.sdrampins import sdram_pins
 from fmzip_hw.stage import Stage
 
 _HOST = 2  # its place among the users of the memory port
 
 
 class Soc(wiring.Component):
-    """All of a board but its pins: link bytes on one side, a memory port on the other.
+    """All of a board but pads and clock: link bytes on one side, the memory on the other.
 
     Parameters
     ----------
     lanes : values per beat
     clock_hz : rate of the clock that the board will run it at
     stage_log2 : log2 of the beats that the stage holds
-    memory_log2 : log2 of the bytes of the memory behind the port
+    part : the SDRAM; without one, the memory port itself leads out
+    cas, read_delay : of the SDRAM's controller, see ``SdramController``
+    memory_log2 : log2 of the bytes of the memory behind the port; of an SDRAM, the part says it
     ring_blocks : blocks of the codec's tile buffers
     build : first 32 bits of the digest that names the build
     fifo_bytes : of the link's FIFO
@@ -34,7 +39,8 @@ class Soc(wiring.Component):
     Members
     -------
     rx, tx : streams of bytes from and to the host
-    memory : Out(MemoryPort)
+    sdram : Out(``sdram_pins``), with a part
+    memory : Out(MemoryPort), without one
     marker : Out(1), a frame is in work
     """
 
@@ -44,14 +50,20 @@ class Soc(wiring.Component):
         lanes: int = 8,
         clock_hz: int = 100_000_000,
         stage_log2: int = 14,
+        part: SdramPart | None = None,
+        cas: int = 3,
+        read_delay: int = 0,
         memory_log2: int = 25,
         ring_blocks: int = 2048,
         build: int = 0,
         fifo_bytes: int = 4096,
     ):
-        self._bridge = Bridge(
-            clock_hz=clock_hz, build=build, part="ideal memory", fifo_bytes=fifo_bytes
-        )
+        self._sdram, name = None, "no SDRAM"
+        if part is not None:
+            name = part.name
+            self._sdram = SdramController(part, clock_hz, cas, read_delay=read_delay)
+            memory_log2 = exact_log2(part.size_bytes)
+        self._bridge = Bridge(clock_hz=clock_hz, build=build, part=name, fifo_bytes=fifo_bytes)
         self._stage = Stage(lanes, 1 << stage_log2)
         self._path = FramePath(lanes, ring_blocks)
         self._build = {
@@ -63,8 +75,8 @@ class Soc(wiring.Component):
         super().__init__({
             "rx": In(stream.Signature(8)),
             "tx": Out(stream.Signature(8)),
-            "memory": Out(MemoryPort),
             "marker": Out(1),
+            **({"memory": Out(MemoryPort)} if part is None else {"sdram": Out(sdram_pins(part))}),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
@@ -87,7 +99,12 @@ class Soc(wiring.Component):
         wiring.connect(m, path.writes, switch.users[0])
         wiring.connect(m, path.reads, switch.users[1])
         wiring.connect(m, host_memory.port, switch.users[_HOST])
-        wiring.connect(m, switch.port, wiring.flipped(self.memory))
+        if self._sdram is None:
+            wiring.connect(m, switch.port, wiring.flipped(self.memory))
+        else:
+            m.submodules.sdram = self._sdram
+            wiring.connect(m, switch.port, self._sdram.port)
+            wiring.connect(m, self._sdram.pins, wiring.flipped(self.sdram))
         wiring.connect(m, stage.o, path.i)
         wiring.connect(m, path.o, stage.i)
 

@@ -1,12 +1,15 @@
-// The virtual board: the compiled system, an ideal memory behind its port, and the link as bytes
-// over a socket that is inherited. One loop, one clock; all inputs depend on state alone, so each
-// cycle is: set inputs, let the outputs settle, sample them, take the clock's edge.
+// The virtual board: the compiled system, the SDRAM chip at its pins, and the link as bytes over a
+// socket that is inherited. One loop, one clock; all inputs depend on state alone, so each cycle is:
+// set inputs, let the outputs settle, sample them, take the clock's edge.
 //
 //   board FD [--stats]
 //
-// A request that breaks the memory port's rules ends the run with a line on stderr, status 2.
+// What the chip's datasheet forbids ends the run with a line on stderr, status 2.
 
 #include "soc.h"
+
+#include "cycle.h"
+#include "sdram_chip.h"
 
 #include <cerrno>
 #include <chrono>
@@ -14,9 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
 #include <string>
-#include <vector>
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -24,80 +25,12 @@
 
 namespace {
 
-constexpr size_t kWordBytes = FMZIP_PORT_BYTES;
-constexpr size_t kRowWords = FMZIP_ROW_BYTES / FMZIP_PORT_BYTES;
-constexpr size_t kMemoryWords = (size_t{1} << FMZIP_MEMORY_LOG2) / FMZIP_PORT_BYTES;
-constexpr unsigned kLatency = 6;       // cycles from a request to its first word
 constexpr unsigned kPollCycles = 256;  // how often the link is looked at
-// Without traffic on any port for so long nothing happens until the host speaks: the longest
-// silence of a system that works is the latency of a tile.
+// Without a byte on the link or a column on the memory's bus for so long nothing happens until the
+// host speaks, but for refreshes: the longest silence of a system that works is the latency of a
+// tile. The clock then stands still, for the controller's and the chip's count of time to the next
+// refresh as for all else, so that none can be missed.
 constexpr unsigned kIdleCycles = 16384;
-static_assert(kWordBytes == 8, "the memory model moves 64-bit words");
-
-struct Request {
-    bool write;
-    size_t address, words;
-};
-
-// An ideal memory: one word per cycle, requests in order, no refresh.
-class Memory {
-public:
-    void drive(cxxrtl_design::p_soc &soc) const {
-        const bool ready = !queue_.empty() && wait_ == 0;
-        soc.p_memory__request__ready.set<uint8_t>(queue_.size() < 2);
-        soc.p_memory__w__ready.set<uint8_t>(ready && queue_.front().write);
-        const bool read = ready && !queue_.front().write;
-        soc.p_memory__r__valid.set<uint8_t>(read);
-        if (read) soc.p_memory__r__data.set<uint64_t>(words_[queue_.front().address]);
-    }
-
-    // Returns whether anything moved. Call once per cycle, between `settle` and `edge`.
-    bool clock(cxxrtl_design::p_soc &soc) {
-        bool moved = false;
-        const bool ready = !queue_.empty() && wait_ == 0;
-        const bool take = queue_.size() < 2 && soc.p_memory__request__valid.get<uint8_t>();
-        if (wait_ > 0) --wait_;
-        if (ready) {
-            Request &now = queue_.front();
-            if (now.write ? soc.p_memory__w__valid.get<uint8_t>()
-                          : soc.p_memory__r__ready.get<uint8_t>()) {
-                if (now.write) words_[now.address] = soc.p_memory__w__data.get<uint64_t>();
-                ++now.address;
-                moved = true;
-                if (--now.words == 0) {
-                    queue_.pop_front();
-                    if (!queue_.empty()) wait_ = kLatency;
-                }
-            }
-        }
-        if (take) {
-            Request next{soc.p_memory__request__write.get<uint8_t>() != 0,
-                         soc.p_memory__request__address.get<uint32_t>(),
-                         soc.p_memory__request__words.get<uint32_t>()};
-            check(next);
-            if (queue_.empty()) wait_ = kLatency;
-            queue_.push_back(next);
-            moved = true;
-        }
-        return moved;
-    }
-
-private:
-    static void check(const Request &r) {
-        const char *what = nullptr;
-        if (r.words == 0) what = "has no words";
-        else if (r.address % kRowWords + r.words > kRowWords) what = "crosses a row";
-        else if (r.address + r.words > kMemoryWords) what = "lies outside the memory";
-        if (!what) return;
-        std::fprintf(stderr, "memory port: request for %zu words at word %#zx %s\n", r.words,
-                     r.address, what);
-        std::exit(2);
-    }
-
-    std::vector<uint64_t> words_ = std::vector<uint64_t>(kMemoryWords);
-    std::deque<Request> queue_;
-    unsigned wait_ = 0;
-};
 
 class Link {
 public:
@@ -139,33 +72,6 @@ private:
     size_t place_ = 0;
 };
 
-#ifdef FMZIP_TWO_PHASE
-// The way of CXXRTL's manual: everything settles while the clock is low, then comes the edge.
-void settle(cxxrtl_design::p_soc &soc) {
-    soc.p_clk.set<uint8_t>(0);
-    soc.step();
-}
-
-void edge(cxxrtl_design::p_soc &soc) {
-    soc.p_clk.set<uint8_t>(1);
-    soc.step();
-}
-#else
-// Evaluate one rising edge without its commit: the ports then show what they held before the edge.
-// There is one clock, and no input depends on an output of the same cycle, so nothing has to settle
-// while the clock is low; a design with feedback wires would need more than one evaluation.
-void settle(cxxrtl_design::p_soc &soc) {
-    soc.p_clk.set<uint8_t>(1);
-    soc.prev_p_clk.set<uint8_t>(0);
-    if (!soc.eval(nullptr)) {
-        std::fprintf(stderr, "the compiled design has feedback wires\n");
-        std::exit(2);
-    }
-}
-
-void edge(cxxrtl_design::p_soc &soc) { soc.commit(); }
-#endif
-
 }  // namespace
 
 int main(int argc, char **argv) {
@@ -174,7 +80,7 @@ int main(int argc, char **argv) {
         return 2;
     }
     Link link(std::atoi(argv[1]));
-    Memory memory;
+    SdramChip chip;
     cxxrtl_design::p_soc soc;
 
     uint64_t cycles = 0;
@@ -189,6 +95,7 @@ int main(int argc, char **argv) {
     for (int k = 0; k < 4; ++k) {
         soc.p_rst.set<uint8_t>(k < 2);
         settle(soc);
+        chip.clock(sdram_pins(soc));
         edge(soc);
     }
     for (bool flush = false;;) {
@@ -200,13 +107,14 @@ int main(int argc, char **argv) {
             if (block) idle = kIdleCycles - kPollCycles;
             flush = false;
         }
-        memory.drive(soc);
+        soc.p_sdram__dq__i.set<uint16_t>(chip.dq());
         const bool offer = link.has_byte(), room = link.has_room();
         soc.p_rx__valid.set<uint8_t>(offer);
         soc.p_rx__data.set<uint8_t>(offer ? link.byte() : 0);
         soc.p_tx__ready.set<uint8_t>(room);
         settle(soc);
-        bool moved = memory.clock(soc);
+        // Until it has powered up, the chip is all that the system waits for.
+        bool moved = chip.clock(sdram_pins(soc)) || !chip.powered_up();
         if (offer && soc.p_rx__ready.get<uint8_t>()) {
             link.pop();
             moved = true;

