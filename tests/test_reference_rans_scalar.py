@@ -404,6 +404,13 @@ def test_encoder_and_decoder_equal_the_scalar_codec(case: Case) -> None:
         event(f"{case.config.transform.name}, {TileMode(mode).name}")
 
 
+@pytest.mark.soak
+@settings(max_examples=3000, deadline=None, derandomize=True)
+@given(cases(side=20, channels=40))
+def test_many_more_cases_equal_the_scalar_codec(case: Case) -> None:
+    check(case)
+
+
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(cases())
 def test_coded_tiles_equal_the_scalar_ones_where_a_writer_would_choose_raw_ones(case: Case) -> None:

@@ -25,7 +25,7 @@ TOKEN_BITS = ceil_log2(TOKENS)
 EntryLayout = data.StructLayout({
     "frequency": TOTAL_BITS,
     "start": TOTAL_BITS,  # the sum of the frequencies of the tokens below
-    "price": TOTAL_BITS,  # 16 bits less the logarithm of the frequency, in 1/16 bit; 0 for none
+    "price": TOTAL_BITS,  # `format.price` of the frequency; 0 for none
 })  # fmt: skip
 
 
