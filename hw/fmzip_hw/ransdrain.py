@@ -1,0 +1,299 @@
+"""From the bytes of tiles, which came backwards, to the words of a frame."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from fmzip.format import BLOCK
+from fmzip_hw.layout import HeadLayout, word_layout
+from fmzip_hw.memory import BlockRam
+from fmzip_hw.pipeline import register, register_flag
+from fmzip_hw.ransreverse import ESCAPE_BITS, TileLayout
+from fmzip_hw.sequence import DownCounter
+from fmzip_hw.stream import CreditFifo, Slice
+
+_WORD = 8 * BLOCK
+_BURST_LOG2_MIN = exact_log2(BLOCK)
+_BURST_WORDS_BITS = 5  # of the longest burst, 256 bytes
+_TILES = 2  # one in the backward pass, one that is put out
+
+
+class RansDrain(wiring.Component):
+    """Holds the words of the backward pass and puts out complete tiles, padded to the burst.
+
+    A word per cycle, but for about 10 cycles per tile, and for as many cycles as a coded tile has
+    escapes: they come byte by byte.
+
+    Parameters
+    ----------
+    depth : words that the ring buffer holds, a power of two; the bytes and states of a tile must
+        have ``in_flight`` words less
+    in_flight : words that may still come after ``hold`` has risen
+
+    Members
+    -------
+    head : In(HeadLayout), constant during a frame
+    write, bits, done, offset : In, from the stacker
+    tile : In(TileLayout), with ``done``
+    hold : Out(1), there is no room for more than what is on its way
+    taken : In(1), a tile enters the backward pass
+    full : Out(1), none may
+    escapes : In(stream of 8), of all tiles, raw ones too: as many as ``tile.escapes`` says
+    o : Out(stream of word_layout)
+    """
+
+    def __init__(self, depth: int, in_flight: int):
+        exact_log2(depth)
+        self._depth, self._in_flight = depth, in_flight
+        self._plan = data.StructLayout({
+            "tile": TileLayout,
+            "offset": 3,
+            "first": range(depth),
+            "words": range(depth + 1),
+        })  # fmt: skip
+        super().__init__({
+            "head": In(HeadLayout),
+            "write": In(1),
+            "bits": In(_WORD),
+            "done": In(1),
+            "offset": In(3),
+            "tile": In(TileLayout),
+            "hold": Out(1),
+            "taken": In(1),
+            "full": Out(1),
+            "escapes": In(stream.Signature(8)),
+            "o": Out(stream.Signature(word_layout(BLOCK))),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.memory = memory = BlockRam(_WORD, self._depth)
+        m.submodules.queue = queue = Slice(self._plan)
+        m.submodules.escapes = escapes = EscapeWords()
+        m.submodules.aligner = aligner = WordAligner()
+        m.submodules.left = left = DownCounter(self._depth.bit_length())
+        m.submodules.out = out = CreditFifo(word_layout(BLOCK), depth=32)
+        wiring.connect(m, wiring.flipped(self.escapes), escapes.i)
+        wiring.connect(m, out.o, wiring.flipped(self.o))
+        drop, finished = Signal(), Signal()
+        plan = queue.o.payload
+        self._fill(m, memory, queue, Mux(drop, plan.words, 0))
+        tiles = Signal(range(_TILES + 1))
+        with m.If(self.taken & ~finished):
+            m.d.sync += tiles.eq(tiles + 1)
+        with m.Elif(finished & ~self.taken):
+            m.d.sync += tiles.eq(tiles - 1)
+        m.d.comb += self.full.eq(tiles == _TILES)
+
+        mask = Signal(_BURST_WORDS_BITS)  # of the number of a burst's words, which begins at 0
+        m.d.sync += mask.eq(((1 << self.head.burst_log2) - 1) >> _BURST_LOG2_MIN)
+        number = Signal(_BURST_WORDS_BITS)  # of the next word of the tile, counted modulo 32
+        aligned = (number | ~mask).all()  # it may end the tile
+        address = Signal(range(self._depth))
+        issue, first = Signal(), Signal()
+        with m.If(out.reserve):
+            m.d.sync += number.eq(number + 1)
+        m.d.comb += [
+            memory.r_en.eq(1),
+            memory.r_next.eq(1),
+            memory.r_addr.eq(address),
+            left.first.eq(plan.words),
+            left.single.eq(plan.words == 1),
+            aligner.valid.eq(issue),
+            aligner.first.eq(first),
+            aligner.offset.eq(plan.offset),
+            aligner.word.eq(memory.r_data),
+            escapes.free.eq(out.free),
+            escapes.count.eq(plan.tile.escapes),
+            out.reserve.eq(escapes.reserve | (issue & ~first)),
+            finished.eq(issue & aligner.last),
+            queue.o.ready.eq(finished),
+        ]
+        with m.FSM():
+            with m.State("idle"):
+                m.d.sync += [address.eq(plan.first), first.eq(1), number.eq(0)]
+                m.d.comb += left.load.eq(1)
+                with m.If(queue.o.valid & ~escapes.dropping):
+                    m.d.comb += [escapes.start.eq(~plan.tile.raw), escapes.drop.eq(plan.tile.raw)]
+                    m.next = "escapes"
+                    with m.If(plan.tile.raw):
+                        m.next = "bytes"
+            with m.State("escapes"), m.If(escapes.done):
+                m.next = "bytes"
+            with m.State("bytes"):
+                m.d.comb += [issue.eq(out.free), left.step.eq(issue)]
+                with m.If(issue):
+                    m.d.sync += [address.eq(address + 1), first.eq(0)]
+                    with m.If(left.last):
+                        m.d.comb += drop.eq(1)
+                        m.next = "padding"
+            with m.State("padding"):
+                # What is left of the last word, and whole words of padding.
+                m.d.comb += [aligner.zero.eq(1), issue.eq(out.free), aligner.last.eq(aligned)]
+                with m.If(issue & aligned):
+                    m.next = "idle"
+
+        # Words of the two parts never come at once: the first word of escapes takes 8 cycles.
+        # And a tile's mode holds until its last word has left the aligner.
+        is_raw = register(m, plan.tile.raw, WordAligner.latency)
+        m.d.comb += [
+            out.put.eq(register_flag(m, aligner.o_valid | escapes.put)),
+            out.payload.data.eq(register(m, Mux(escapes.put, escapes.word, aligner.o_word))),
+            out.payload.last.eq(register(m, aligner.o_last)),
+            out.payload.raw.eq(register(m, is_raw & ~escapes.put)),
+        ]
+        return m
+
+    def _fill(self, m: Module, memory: BlockRam, queue: Slice, drop: Value) -> None:
+        """Write words at descending addresses; a tile's first word is the one written last."""
+        place = Signal(range(self._depth))
+        words = Signal(range(self._depth + 1))
+        held = Signal(range(self._depth + 1))
+        done = register_flag(m, self.done)
+        m.d.comb += [
+            memory.w_en.eq(self.write),
+            memory.w_addr.eq(place),
+            memory.w_data.eq(self.bits),
+            queue.i.valid.eq(done),
+            queue.i.payload.tile.eq(register(m, self.tile)),
+            queue.i.payload.offset.eq(register(m, self.offset)),
+            queue.i.payload.first.eq(place + 1),
+            queue.i.payload.words.eq(words),
+        ]
+        with m.If(done):
+            m.d.sync += words.eq(0)
+        with m.If(self.write):
+            m.d.sync += [place.eq(place - 1), words.eq(words + 1)]
+        m.d.sync += [
+            held.eq(held + register_flag(m, self.write) - register_flag(m, drop)),
+            self.hold.eq(held > self._depth - self._in_flight),
+        ]
+
+
+class EscapeWords(wiring.Component):
+    """The escape section of a tile: its length, the bytes, zeros to the end of a word.
+
+    Members
+    -------
+    start : In(1), begin a tile's section
+    drop : In(1), drop the tile's escapes instead
+    count : In(13), escapes of the tile; constant until ``done``, with ``drop`` in that cycle only
+    i : In(stream of 8)
+    dropping : Out(1), escapes are being dropped
+    free, reserve : In(1), Out(1), a place for a word behind this one
+    put, word : Out, the word, one cycle later
+    done : Out(1), with the last ``reserve``
+    """
+
+    start: In(1)
+    drop: In(1)
+    count: In(ESCAPE_BITS)
+    i: In(stream.Signature(8))
+    dropping: Out(1)
+    free: In(1)
+    reserve: Out(1)
+    put: Out(1)
+    word: Out(_WORD)
+    done: Out(1)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        left = Signal(ESCAPE_BITS)
+        some = Signal()  # left != 0
+        byte = Signal(8)
+        place = Signal(range(BLOCK))  # of the byte in its word
+        there, step = Signal(), Signal()
+        m.d.comb += [
+            self.reserve.eq(step & (place == BLOCK - 1)),
+            step.eq(there & ((place != BLOCK - 1) | self.free)),
+        ]
+        m.d.sync += self.put.eq(self.reserve)
+        with m.If(step):
+            m.d.sync += [place.eq(place + 1), self.word.eq(Cat(self.word[8:], byte))]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [left.eq(left - 1), some.eq(left != 1)]
+        with m.FSM():
+            with m.State("idle"):
+                m.d.sync += [left.eq(self.count), some.eq(self.count != 0)]
+                with m.If(self.start):
+                    m.next = "low"
+                with m.If(self.drop):
+                    m.next = "drop"
+            with m.State("low"):
+                m.d.comb += [byte.eq(self.count[:8]), there.eq(1)]
+                m.next = "high"
+            with m.State("high"):
+                m.d.comb += [byte.eq(self.count[8:]), there.eq(1)]
+                m.next = "bytes"
+            with m.State("bytes"):
+                m.d.comb += [
+                    byte.eq(Mux(some, self.i.payload, 0)),
+                    there.eq(self.i.valid | ~some),
+                    self.i.ready.eq(some & step),
+                    self.done.eq(self.reserve & (~some | (left == 1))),
+                ]
+                with m.If(self.done):
+                    m.next = "idle"
+            with m.State("drop"):
+                m.d.comb += [self.dropping.eq(1), self.i.ready.eq(some)]
+                with m.If(~some):
+                    m.next = "idle"
+        return m
+
+
+class WordAligner(wiring.Component):
+    """Words whose first byte is byte ``offset`` of the first, as words that begin with it.
+
+    Latency ``latency`` cycles; never stalls. A word is put out when the one behind it comes.
+
+    Members
+    -------
+    valid : In(1), a word comes ``BlockRam.latency`` cycles later
+    first : In(1), nothing is put out
+    zero : In(1), the word is 0
+    last : In(1)
+    offset : In(3)
+    word : In(64)
+    o_valid, o_word, o_last : Out
+    """
+
+    latency = BlockRam.latency + 2
+
+    valid: In(1)
+    first: In(1)
+    zero: In(1)
+    last: In(1)
+    offset: In(3)
+    word: In(_WORD)
+    o_valid: Out(1)
+    o_word: Out(_WORD)
+    o_last: Out(1)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        fetch = BlockRam.latency
+        offset = register(m, self.offset, fetch)
+        word: Value = self.word
+        for k in range(2):
+            word = Mux(offset[k], word.rotate_right(8 << k), word)
+        word, offset = register(m, word), register(m, offset)
+        current = Signal(_WORD, reset_less=True)
+        m.d.sync += current.eq(Mux(offset[2], word.rotate_right(32), word))
+        with m.If(register_flag(m, self.zero, fetch + 1)):
+            m.d.sync += current.eq(0)
+        # Bytes of the word before come first, as many as it had left.
+        of_before = [register(m, k < BLOCK - offset) for k in range(BLOCK)]
+        valid = register_flag(m, self.valid, self.latency)
+        before = register(m, current, enable=valid)
+        m.d.comb += [
+            self.o_valid.eq(valid & ~register_flag(m, self.first, self.latency)),
+            self.o_last.eq(register_flag(m, self.last, self.latency)),
+            self.o_word.eq(
+                Cat(
+                    Mux(of_before[k], before[8 * k :][:8], current[8 * k :][:8])
+                    for k in range(BLOCK)
+                )
+            ),
+        ]
+        return m

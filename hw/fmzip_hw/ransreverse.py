@@ -1,0 +1,269 @@
+"""The backward pass of the rANS encoder: slots of a tile in, its states and bytes out."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from fmzip.format import BLOCK, STATE_SETS, TOTAL_BITS, Transform
+from fmzip_hw.bytestack import ByteStacker
+from fmzip_hw.layout import HeadLayout
+from fmzip_hw.memory import BlockRam
+from fmzip_hw.pipeline import register, register_flag
+from fmzip_hw.ransstate import DivisorLayout, RansStates, reciprocal
+from fmzip_hw.reversal import ReversalBuffer
+from fmzip_hw.tables import STATISTIC_BITS, TOKEN_BITS, EntryWrite
+
+ESCAPE_BITS = 13
+
+# A slot as it waits for the backward pass. With nibbles `z` has both planes in either slot.
+PassedLayout = data.StructLayout({
+    "z": data.ArrayLayout(8, BLOCK),
+    "statistic": data.ArrayLayout(STATISTIC_BITS, BLOCK),
+    "escape": BLOCK,
+    "upper": 1,  # the symbols are the upper nibbles
+    "partial": 1,  # not all lanes have a channel
+})  # fmt: skip
+
+TileLayout = data.StructLayout({"raw": 1, "escapes": ESCAPE_BITS})
+
+
+class DivisorTables(wiring.Component):
+    """What the states have to know of a token, for each lane; latency ``latency`` cycles.
+
+    Members
+    -------
+    write : In(EntryWrite), while nothing is coded
+    address : In(8 x 10), token and above it statistic
+    divisors : Out(8 x DivisorLayout)
+    """
+
+    latency = BlockRam.latency
+
+    write: In(EntryWrite)
+    address: In(data.ArrayLayout(TOKEN_BITS + STATISTIC_BITS, BLOCK))
+    divisors: Out(data.ArrayLayout(DivisorLayout, BLOCK))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        found = [reciprocal(max(frequency, 1)) for frequency in range(1 << TOTAL_BITS)]
+        init = [select | factor << 2 for select, factor in found]
+        m.submodules.reciprocals = reciprocals = Memory(shape=20, depth=len(init), init=init)
+        of_frequency = reciprocals.read_port()
+        divisor = Signal(DivisorLayout)
+        entry = self.write.data
+        m.d.comb += [
+            of_frequency.addr.eq(entry.frequency),
+            Cat(divisor.select, divisor.reciprocal).eq(of_frequency.data),
+            divisor.frequency.eq(register(m, entry.frequency)),
+            divisor.start.eq(register(m, entry.start)),
+        ]
+        valid = register_flag(m, self.write.en, 2)
+        address = register(m, self.write.address, 2)
+        written = register(m, divisor)
+        for lane in range(BLOCK):
+            m.submodules[f"lane{lane}"] = table = BlockRam(DivisorLayout.size, 1 << len(address))
+            m.d.comb += [
+                table.w_en.eq(valid),
+                table.w_addr.eq(address),
+                table.w_data.eq(written),
+                table.r_en.eq(1),
+                table.r_next.eq(1),
+                table.r_addr.eq(self.address[lane]),
+                self.divisors[lane].eq(table.r_data),
+            ]
+        return m
+
+
+class BackwardPass(wiring.Component):
+    """Codes the slots of a tile from the last one to the first, one per cycle.
+
+    The next tile's slots may enter at the same rate. ``tile_gap`` cycles pass between two tiles.
+
+    Parameters
+    ----------
+    depth : slots that the buffer holds, a power of two
+
+    Members
+    -------
+    head : In(HeadLayout), constant during a frame
+    entry : In(EntryWrite), while nothing is coded
+    enter : In(1), a slot is on its way to ``write``; only while ``room``
+    room : Out(1), another slot of the tile has a place
+    write, slot : In(1), In(PassedLayout), append a slot to the tile
+    tile : In(stream of TileLayout), the tile is complete; no slot may be on its way
+    hold : In(1), put out no more bytes than those on their way, ``in_flight`` words
+    o_write, o_bits, o_done, o_offset : Out, those of the ByteStacker
+    ended : Out(TileLayout), with ``o_done``: the tile that has been written
+    """
+
+    in_flight = ReversalBuffer.latency + 5 + RansStates.latency + 1 + ByteStacker.latency + 4
+
+    tile_gap = 2 * STATE_SETS + 2  # the states, which take two cycles each
+
+    def __init__(self, depth: int):
+        self._buffer = ReversalBuffer(PassedLayout.size, depth)
+        super().__init__({
+            "head": In(HeadLayout),
+            "entry": In(EntryWrite),
+            "enter": In(1),
+            "room": Out(1, init=1),
+            "write": In(1),
+            "slot": In(PassedLayout),
+            "tile": In(stream.Signature(TileLayout)),
+            "hold": In(1),
+            "o_write": Out(1),
+            "o_bits": Out(8 * BLOCK),
+            "o_done": Out(1),
+            "o_offset": Out(3),
+            "ended": Out(TileLayout),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.buffer = buffer = self._buffer
+        m.submodules.tables = tables = DivisorTables()
+        m.submodules.states = states = RansStates()
+        m.submodules.stacker = stacker = ByteStacker()
+        control = _Control(m, self, buffer)
+        m.d.comb += [
+            buffer.enter.eq(self.enter),
+            self.room.eq(buffer.room),
+            buffer.write.eq(self.write),
+            buffer.bits.eq(self.slot),
+            tables.write.eq(self.entry),
+        ]
+
+        passed = Signal(PassedLayout)
+        m.d.comb += passed.eq(buffer.read)
+        is_nibbles = register(m, self.head.transform == Transform.NIBBLES)
+        for lane in range(BLOCK):
+            z = passed.z[lane]
+            low = Mux(is_nibbles & passed.upper, z[4:], z[:4])
+            symbol = Cat(low, z[4] & ~is_nibbles)
+            token = symbol | passed.escape[lane].replicate(TOKEN_BITS)
+            m.d.sync += tables.address[lane].eq(Cat(token, passed.statistic[lane]))
+        to_states = buffer.latency + 1 + tables.latency
+        m.d.comb += [
+            states.divisors.eq(tables.divisors),
+            states.set.eq(register(m, control.set, to_states)),
+            states.valid.eq(register_flag(m, control.coded, to_states)),
+            states.fresh.eq(register(m, control.fresh, to_states)),
+        ]
+
+        # Bytes of a coded slot, of a raw one, or of half of a set's states.
+        to_bytes = to_states + states.latency
+        dump = register_flag(m, control.dump, to_bytes)
+        half = register(m, control.half, to_bytes)
+        raw = register_flag(m, control.raw, to_bytes)
+        z = register(m, passed.z, to_bytes - buffer.latency)
+        tail = register(m, self.head.channels[:3])
+        in_tail = register(m, Mux(tail == 0, 0xFF, (1 << tail) - 1)[:BLOCK])
+        there = Mux(register(m, passed.partial), in_tail, 0xFF)
+        there = register(m, Mux(register(m, passed.upper & is_nibbles), 0, there))
+        there = register(m, there, to_bytes - buffer.latency - 2)
+        parts = [states.states[k >> 1][8 * (k & 1) :][:8] for k in range(2 * BLOCK)]
+        for lane in range(BLOCK):
+            chosen = Mux(half, parts[BLOCK + lane], parts[lane])
+            other = Mux(raw, z[8 * lane : 8 * lane + 8], states.states[lane][:8])
+            m.d.sync += [
+                stacker.put[lane].eq(states.put[lane] | dump | (raw & there[lane])),
+                stacker.bytes[lane].eq(Mux(dump, chosen, other)),
+            ]
+        m.d.comb += [
+            stacker.end.eq(register_flag(m, control.end, to_bytes + 1)),
+            self.o_write.eq(stacker.write),
+            self.o_bits.eq(stacker.bits),
+            self.o_done.eq(stacker.done),
+            self.o_offset.eq(stacker.offset),
+        ]
+        return m
+
+
+class _Control:
+    """What happens in a cycle: ``coded`` or ``raw``, a slot is read; ``dump``, a set's states.
+
+    ``end`` is raised when the tile is over.
+    """
+
+    # Behind the last slot, until all states are written; and long enough for the tile to have left
+    # the stacker before the next one ends. With all sets in use, the states themselves take long
+    # enough, and each has been written when its turn comes.
+    _pause = max(STATE_SETS, BackwardPass.in_flight)
+
+    def __init__(self, m: Module, top: BackwardPass, buffer: ReversalBuffer):
+        self.set = Signal(range(STATE_SETS))
+        self.coded, self.raw, self.fresh = Signal(), Signal(), Signal()
+        self.dump, self.half, self.end = Signal(), Signal(init=1), Signal()
+        highest = self._highest_set(m, top.write, buffer.turn)
+        tile = Signal(TileLayout)
+        go = register_flag(m, ~top.hold)
+        fresh_left = Signal(range(STATE_SETS + 1))  # slots whose set has not been used yet
+        pause = Signal(range(self._pause))
+        top_set = Signal.like(self.set)
+        at_once = ~tile.raw & (top_set == STATE_SETS - 1)  # without a pause
+        with m.FSM():
+            with m.State("idle"):
+                m.d.comb += [top.tile.ready.eq(1), buffer.turn.eq(top.tile.valid)]
+                m.d.sync += [
+                    tile.eq(top.tile.payload),
+                    self.set.eq(highest.latest),
+                    top_set.eq(highest.top),
+                    fresh_left.eq(STATE_SETS),
+                    self.fresh.eq(1),
+                ]
+                with m.If(top.tile.valid):
+                    m.next = "slots"
+            with m.State("slots"):
+                m.d.comb += [
+                    buffer.step.eq(go),
+                    self.coded.eq(go & ~tile.raw),
+                    self.raw.eq(go & tile.raw),
+                ]
+                m.d.sync += pause.eq(self._pause - 1)
+                with m.If(go):
+                    m.d.sync += [
+                        self.set.eq(Mux(self.set == 0, STATE_SETS - 1, self.set - 1)),
+                        fresh_left.eq(Mux(fresh_left == 0, 0, fresh_left - 1)),
+                        self.fresh.eq(fresh_left > 1),
+                    ]
+                    with m.If(buffer.last):
+                        m.next = "pause"
+                        with m.If(at_once):
+                            m.next = "states"
+            with m.State("pause"):
+                m.d.sync += [pause.eq(pause - 1), self.set.eq(top_set), self.fresh.eq(0)]
+                with m.If(pause == 0):
+                    m.next = "states"
+                    with m.If(tile.raw):
+                        m.next = "end"
+            with m.State("states"):
+                m.d.comb += self.dump.eq(go)
+                with m.If(go):
+                    m.d.sync += self.half.eq(~self.half)
+                    with m.If(~self.half):
+                        m.d.sync += self.set.eq(self.set - 1)
+                        with m.If(self.set == 0):
+                            m.next = "end"
+            with m.State("end"):
+                m.d.comb += self.end.eq(1)
+                m.d.sync += top.ended.eq(tile)
+                m.next = "idle"
+
+    @staticmethod
+    def _highest_set(m: Module, write: Value, turn: Value) -> data.View:
+        """Sets of the tile that is being written: of its ``latest`` slot, and the ``top`` one."""
+        sets = Signal(data.StructLayout({"latest": range(STATE_SETS), "top": range(STATE_SETS)}))
+        some, all_used = Signal(), Signal()
+        following = Signal(range(STATE_SETS))
+        m.d.comb += following.eq(Mux(some & (sets.latest != STATE_SETS - 1), sets.latest + 1, 0))
+        with m.If(turn):
+            m.d.sync += [some.eq(0), all_used.eq(0)]
+        with m.Elif(write):
+            m.d.sync += [
+                some.eq(1),
+                sets.latest.eq(following),
+                all_used.eq(all_used | (following == STATE_SETS - 1)),
+                sets.top.eq(Mux(all_used, STATE_SETS - 1, following)),
+            ]
+        return sets

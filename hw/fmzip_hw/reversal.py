@@ -1,0 +1,95 @@
+"""A memory that gives back a tile's words in reverse order while the next tile's are written."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from fmzip_hw.memory import BlockRam
+from fmzip_hw.sequence import DownCounter
+
+
+class ReversalBuffer(wiring.Component):
+    """One memory for two tiles: the words of one go where those of the other have been read.
+
+    So each tile is written in the direction in which the one before is read, and the direction
+    alternates. ``latency`` cycles pass from ``step`` to ``read``.
+
+    Parameters
+    ----------
+    width : bits of a word
+    depth : words, a power of two; a tile may have as many
+
+    Members
+    -------
+    enter : In(1), a word is on its way to ``write``; only while ``room``
+    room : Out(1), another word of the tile has a place
+    write, bits : In, append a word to the tile
+    turn : In(1), the tile is complete; only while ``empty``. No word may be on its way
+    empty : Out(1), the tile before has been read
+    step : In(1), read the next word, the last one first; only while not ``empty``
+    last : Out(1), it is the tile's first word
+    read : Out(width)
+    """
+
+    latency = BlockRam.latency
+
+    def __init__(self, width: int, depth: int):
+        exact_log2(depth)
+        self._width, self._depth = width, depth
+        super().__init__({
+            "enter": In(1), "room": Out(1, init=1), "write": In(1), "bits": In(width),
+            "turn": In(1), "empty": Out(1, init=1),
+            "step": In(1), "last": Out(1), "read": Out(width),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        depth = self._depth
+        m.submodules.memory = memory = BlockRam(self._width, depth)
+        m.submodules.left = left = DownCounter((depth).bit_length())
+        written = Signal(range(depth + 1))
+        down = Signal()  # the direction of both, since one follows the other
+        write_at, read_at, latest = (
+            Signal(range(depth), name=name) for name in ("write_at", "read_at", "latest")
+        )
+        m.d.comb += [
+            memory.w_en.eq(self.write),
+            memory.w_addr.eq(write_at),
+            memory.w_data.eq(self.bits),
+            memory.r_en.eq(1),
+            memory.r_next.eq(1),
+            memory.r_addr.eq(read_at),
+            self.read.eq(memory.r_data),
+            left.first.eq(written),
+            left.single.eq(written == 1),
+            left.load.eq(self.turn),
+            left.step.eq(self.step),
+            self.last.eq(left.last),
+        ]
+        with m.If(self.turn):
+            m.d.sync += [down.eq(~down), write_at.eq(latest), written.eq(0)]
+        with m.Elif(self.write):
+            m.d.sync += [
+                write_at.eq(Mux(down, write_at - 1, write_at + 1)),
+                latest.eq(write_at),
+                written.eq(written + 1),
+            ]
+        with m.If(self.turn):
+            m.d.sync += [read_at.eq(latest), self.empty.eq(0)]
+        with m.Elif(self.step):
+            m.d.sync += read_at.eq(Mux(down, read_at - 1, read_at + 1))
+            m.d.sync += self.empty.eq(left.last)
+
+        # Words that have been read, less those that are on their way; of no interest once all
+        # have been read, since then the rest of the memory is free.
+        ahead = Signal(range(depth + 1))
+        with m.If(self.turn):
+            m.d.sync += ahead.eq(0)
+        with m.Elif(self.step & ~self.enter):
+            m.d.sync += ahead.eq(ahead + 1)
+        with m.Elif(self.enter & ~self.step):
+            m.d.sync += ahead.eq(ahead - 1)
+        # One cycle late, so two places early.
+        m.d.sync += self.room.eq(~self.turn & (self.empty | (ahead > 2)))
+        return m
