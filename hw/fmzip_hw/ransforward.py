@@ -1,0 +1,154 @@
+"""The forward pass of the rANS encoder: statistics, escapes, and whether a tile is stored raw."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from fmzip.format import BLOCK, ESCAPE, STATISTICS_MAX, Transform
+from fmzip_hw.contexts import ContextFormer
+from fmzip_hw.layout import HeadLayout
+from fmzip_hw.pipeline import register, register_flag
+from fmzip_hw.ransjudge import EscapedLayout, EscapeSerial, Judge
+from fmzip_hw.ransreverse import PassedLayout, TileLayout
+from fmzip_hw.slots import SlotSequencer
+from fmzip_hw.stream import CreditFifo
+from fmzip_hw.tables import TOKEN_BITS, ContextWrite, EntryWrite, LimitWrite
+
+
+class ForwardPass(wiring.Component):
+    """Finds the statistic of each symbol, and at the end of a tile how it is stored.
+
+    A slot per cycle, but for the pauses of ``SlotSequencer``, and for as many cycles as it has
+    escapes: they go byte by byte. ``latency`` cycles from a slot to ``write``; ``tile_gap``
+    cycles pass between two tiles.
+
+    Members
+    -------
+    head : In(HeadLayout), constant from ``start`` on
+    start : In(1), begin a frame; only while ``done``
+    context, entry, limit : In, writes to the tables; while nothing is coded
+    i : In(stream of 8 x 8), z of a slot, 0 in lanes without a channel. With nibbles both planes
+        have all of z
+    room, enter : In(1), Out(1), a slot is taken
+    write, slot : Out(1), Out(PassedLayout), it goes to the backward pass
+    tile : Out(stream of TileLayout), the tile is complete; the next one begins when it is taken
+    escapes : Out(stream of 8)
+    done : Out(1), all slots of the frame have been taken
+    """
+
+    _feedback = ContextFormer.latency + 2
+    latency = 1 + _feedback
+    tile_gap = latency + Judge.latency + 1
+
+    def __init__(self) -> None:
+        super().__init__({
+            "head": In(HeadLayout),
+            "start": In(1),
+            "context": In(ContextWrite),
+            "entry": In(EntryWrite),
+            "limit": In(LimitWrite),
+            "i": In(stream.Signature(data.ArrayLayout(8, BLOCK))),
+            "room": In(1),
+            "enter": Out(1),
+            "write": Out(1),
+            "slot": Out(PassedLayout),
+            "tile": Out(stream.Signature(TileLayout)),
+            "escapes": Out(stream.Signature(8)),
+            "done": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.former = former = ContextFormer(self._feedback)
+        m.submodules.sequencer = sequencer = SlotSequencer(former.loop)
+        m.submodules.queue = queue = CreditFifo(EscapedLayout, depth=32)
+        m.submodules.serial = serial = EscapeSerial()
+        m.submodules.judge = judge = Judge()
+        wiring.connect(m, queue.o, serial.i)
+        wiring.connect(m, serial.o, wiring.flipped(self.escapes))
+        wiring.connect(m, judge.tile, wiring.flipped(self.tile))
+
+        is_open = Signal(init=1)  # the tile before has been taken
+        step = Signal()
+        with m.If(self.tile.valid & self.tile.ready):
+            m.d.sync += is_open.eq(1)
+        with m.Elif(step & sequencer.slot.ends_tile):
+            m.d.sync += is_open.eq(0)
+        m.d.comb += [
+            self.i.ready.eq(sequencer.valid & is_open & self.room & queue.free),
+            step.eq(self.i.valid & self.i.ready),
+            sequencer.head.eq(self.head),
+            sequencer.start.eq(self.start),
+            sequencer.step.eq(step),
+            queue.reserve.eq(step),
+            self.enter.eq(step),
+            self.done.eq(sequencer.done),
+        ]
+
+        sets = Signal.like(sequencer.sets)
+        with m.If(step):
+            m.d.sync += sets.eq(sequencer.sets)
+
+        valid = register_flag(m, step)
+        slot = Signal.like(sequencer.slot)
+        m.d.sync += slot.eq(sequencer.slot)
+        z = register(m, Cat(self.i.payload))
+        is_nibbles = register(m, self.head.transform == Transform.NIBBLES)
+        upper = is_nibbles & (slot.plane == 0)
+        m.d.comb += [
+            former.head.eq(self.head),
+            former.i_valid.eq(valid),
+            former.slot.eq(slot),
+            former.write.eq(self.context),
+        ]
+        found, cycles = judge.slot, self._feedback
+        for lane in range(BLOCK):
+            byte = z[8 * lane : 8 * lane + 8]
+            symbol = register(m, Cat(Mux(upper, byte[4:], byte[:4]), Mux(is_nibbles, 0, byte[4:])))
+            # A symbol above 30 is above any limit.
+            token = register(m, symbol[:TOKEN_BITS] | (symbol >= ESCAPE).replicate(TOKEN_BITS))
+            token = register(m, token, cycles - 3)
+            limit = register(m, self._limit(m, lane, former.o[lane]))
+            escape = token > limit
+            m.d.sync += [
+                found.escaped.flags[lane].eq(escape),
+                found.tokens[lane].eq(token | escape.replicate(TOKEN_BITS)),
+                found.statistics[lane].eq(register(m, former.o[lane])),
+            ]
+            m.d.comb += [
+                found.escaped.symbols[lane].eq(register(m, symbol, cycles - 1)),
+                former.tokens[lane].eq(found.tokens[lane]),
+            ]
+        m.d.comb += [
+            found.last.eq(register(m, slot.ends_tile, cycles)),
+            found.upper.eq(register(m, upper, cycles)),
+            found.partial.eq(register(m, ~slot.keep[-1], cycles)),
+            judge.head.eq(self.head),
+            judge.entry.eq(self.entry),
+            judge.valid.eq(register_flag(m, valid, cycles)),
+            judge.sets.eq(sets),
+            queue.put.eq(judge.put),
+            queue.payload.eq(judge.payload),
+            self.write.eq(judge.valid),
+            Cat(self.slot.z).eq(register(m, z, cycles)),
+            self.slot.escape.eq(found.escaped.flags),
+            self.slot.upper.eq(found.upper),
+            self.slot.partial.eq(found.partial),
+            Cat(self.slot.statistic).eq(Cat(found.statistics)),
+        ]
+        return m
+
+    def _limit(self, m: Module, lane: int, statistic: Value) -> Value:
+        """The highest token of a statistic, in the same cycle: the classes wait for it."""
+        m.submodules[f"limit{lane}"] = limits = Memory(
+            shape=TOKEN_BITS, depth=STATISTICS_MAX, init=[]
+        )
+        write, read = limits.write_port(), limits.read_port(domain="comb")
+        m.d.comb += [
+            write.en.eq(self.limit.en),
+            write.addr.eq(self.limit.address),
+            write.data.eq(self.limit.data),
+            read.addr.eq(statistic),
+        ]
+        return read.data

@@ -1,0 +1,220 @@
+"""What a tile would cost coded, and so how it is stored; and its escapes, one by one."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from fmzip.format import BLOCK, ESCAPES_MAX, PRICE_PER_BIT, STATE_SETS, TILE_SLOTS_MAX, price
+from fmzip_hw.bytestack import prefix_counts
+from fmzip_hw.layout import HeadLayout
+from fmzip_hw.memory import BlockRam
+from fmzip_hw.pipeline import register, register_flag
+from fmzip_hw.ransreverse import ESCAPE_BITS, TileLayout
+from fmzip_hw.tables import STATISTIC_BITS, TOKEN_BITS, EntryWrite
+
+_BYTE_PRICE_LOG2 = exact_log2(8 * PRICE_PER_BIT)
+_SUM_BITS = (BLOCK * price(1)).bit_length()
+_TILE_PRICE_BITS = (TILE_SLOTS_MAX * BLOCK * price(1)).bit_length()
+_SIZE_BITS = (2 * TILE_SLOTS_MAX * BLOCK).bit_length()  # any price and as many escapes are below
+
+EscapedLayout = data.StructLayout({"symbols": data.ArrayLayout(8, BLOCK), "flags": BLOCK})
+
+JudgedLayout = data.StructLayout({
+    "statistics": data.ArrayLayout(STATISTIC_BITS, BLOCK),
+    "tokens": data.ArrayLayout(TOKEN_BITS, BLOCK),
+    "escaped": EscapedLayout,
+    "last": 1,  # of the tile
+    "upper": 1,  # with nibbles, plane 0: what is raw counts in the other one
+    "partial": 1,  # not all lanes have a channel
+})  # fmt: skip
+
+
+class Pricer(wiring.Component):
+    """Price of the tokens of a slot in 1/16 bit, escaped symbols not included.
+
+    Latency ``latency`` cycles, never stalls.
+
+    Members
+    -------
+    write : In(EntryWrite), while nothing is coded
+    statistics, tokens : In(5 x 8)
+    o : Out(11)
+    """
+
+    latency = BlockRam.latency + exact_log2(BLOCK)
+
+    write: In(EntryWrite)
+    statistics: In(data.ArrayLayout(STATISTIC_BITS, BLOCK))
+    tokens: In(data.ArrayLayout(TOKEN_BITS, BLOCK))
+    o: Out(_SUM_BITS)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        prices = []
+        for lane in range(BLOCK):
+            m.submodules[f"lane{lane}"] = table = BlockRam(
+                len(self.write.data.price), 1 << STATISTIC_BITS + TOKEN_BITS
+            )
+            m.d.comb += [
+                table.w_en.eq(self.write.en),
+                table.w_addr.eq(self.write.address),
+                table.w_data.eq(self.write.data.price),
+                table.r_en.eq(1),
+                table.r_next.eq(1),
+                table.r_addr.eq(Cat(self.tokens[lane], self.statistics[lane])),
+            ]
+            prices.append(table.r_data)
+        while len(prices) > 1:
+            pairs = zip(prices[0::2], prices[1::2], strict=True)
+            prices = [register(m, a + b) for a, b in pairs]
+        m.d.comb += self.o.eq(prices[0])
+        return m
+
+
+class Judge(wiring.Component):
+    """Adds up what a tile costs, and decides whether it is stored raw.
+
+    Escapes go on, and are counted, until there are more than 4095 before a slot.
+
+    Members
+    -------
+    head : In(HeadLayout), constant during a frame
+    entry : In(EntryWrite), while nothing is coded
+    valid, slot : In(1), In(JudgedLayout), a slot
+    sets : In(4), state sets of the tile, with its last slot and for ``latency`` cycles
+    put, payload : Out(1), Out(EscapedLayout), its escapes, four cycles later
+    tile : Out(stream of TileLayout), ``latency`` cycles behind the tile's last slot. The next
+        tile's slots may come when it is taken
+    """
+
+    latency = Pricer.latency + 5
+
+    head: In(HeadLayout)
+    entry: In(EntryWrite)
+    valid: In(1)
+    slot: In(JudgedLayout)
+    sets: In(range(STATE_SETS + 1))
+    put: Out(1)
+    payload: Out(EscapedLayout)
+    tile: Out(stream.Signature(TileLayout))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.pricer = pricer = Pricer()
+        m.d.comb += [
+            pricer.write.eq(self.entry),
+            Cat(pricer.statistics).eq(Cat(self.slot.statistics)),
+            Cat(pricer.tokens).eq(Cat(self.slot.tokens)),
+        ]
+        taken = Signal()
+        m.d.comb += taken.eq(self.tile.valid & self.tile.ready)
+        valid = register_flag(m, self.valid, Pricer.latency)
+        last = register_flag(m, self.valid & self.slot.last, Pricer.latency + 1)
+        price = Signal(_TILE_PRICE_BITS)
+        with m.If(taken):
+            m.d.sync += price.eq(0)
+        with m.Elif(valid):
+            m.d.sync += price.eq(price + pricer.o)
+        escapes = self._escapes(m, taken)
+        raw = self._raw_bytes(m, taken)
+
+        size, rest = Signal(_SIZE_BITS), Signal(_SIZE_BITS)
+        with m.FSM():
+            with m.State("slots"), m.If(last):
+                m.d.sync += [
+                    size.eq((price + (1 << _BYTE_PRICE_LOG2) - 1) >> _BYTE_PRICE_LOG2),
+                    rest.eq(escapes + ((self.sets << 4) | 8)),
+                ]
+                m.next = "sum"
+            with m.State("sum"):
+                m.d.sync += size.eq(size + rest)
+                m.next = "compare"
+            with m.State("compare"):
+                m.d.sync += [
+                    self.tile.payload.raw.eq((size >= raw) | (escapes > ESCAPES_MAX)),
+                    self.tile.payload.escapes.eq(escapes),
+                    self.tile.valid.eq(1),
+                ]
+                m.next = "offer"
+            with m.State("offer"), m.If(self.tile.ready):
+                m.d.sync += self.tile.valid.eq(0)
+                m.next = "slots"
+        return m
+
+    def _escapes(self, m: Module, clear: Value) -> Signal:
+        """How many escapes the tile has; they go on one cycle behind the count."""
+        flags = Signal(BLOCK)
+        m.d.sync += flags.eq(self.slot.escaped.flags & self.valid.replicate(BLOCK))
+        counts = prefix_counts(m, flags)
+        flags = register(m, flags, 2)
+        escapes = Signal(ESCAPE_BITS)
+        too_many = escapes > ESCAPES_MAX
+        with m.If(clear):
+            m.d.sync += escapes.eq(0)
+        with m.Elif(~too_many):
+            m.d.sync += escapes.eq(escapes + counts[-1])
+        m.d.comb += [
+            self.put.eq(register_flag(m, self.valid, 4)),
+            self.payload.flags.eq(register(m, Mux(too_many, 0, flags))),
+            Cat(self.payload.symbols).eq(register(m, Cat(self.slot.escaped.symbols), 4)),
+        ]
+        return escapes
+
+    def _raw_bytes(self, m: Module, clear: Value) -> Signal:
+        """Size of the tile's values."""
+        raw = Signal(_SIZE_BITS)
+        tail = register(m, self.head.channels[: exact_log2(BLOCK)])
+        count = register(m, Mux(self.slot.partial, tail, BLOCK))
+        counts = register_flag(m, self.valid & ~self.slot.upper)
+        with m.If(clear):
+            m.d.sync += raw.eq(0)
+        with m.Elif(counts):
+            m.d.sync += raw.eq(raw + count)
+        return raw
+
+
+class EscapeSerial(wiring.Component):
+    """The escapes of slots one by one, lane by lane; a slot without any takes a cycle.
+
+    Members
+    -------
+    i : In(stream of EscapedLayout)
+    o : Out(stream of 8)
+    """
+
+    i: In(stream.Signature(EscapedLayout))
+    o: Out(stream.Signature(8))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        symbols = Signal(8 * BLOCK, reset_less=True)
+        flags = Signal(BLOCK)
+        single = Signal(init=1)  # no more than one flag is left
+        lowest = flags & -flags
+        rest = flags & ~lowest
+        go = Signal()  # the output takes a byte
+        load = Signal()
+        m.d.comb += [
+            go.eq(~self.o.valid | self.o.ready),
+            load.eq(go & single),
+            self.i.ready.eq(load),
+        ]
+        following = Signal(BLOCK)
+        m.d.comb += following.eq(
+            Mux(single, self.i.payload.flags & self.i.valid.replicate(BLOCK), rest)
+        )
+        byte = Cat(
+            Cat(symbols[8 * lane + k] & lowest[lane] for lane in range(BLOCK)).any()
+            for k in range(8)
+        )
+        with m.If(go):
+            m.d.sync += [
+                self.o.valid.eq(flags.any()),
+                self.o.payload.eq(byte),
+                flags.eq(following),
+                single.eq((following & (following - 1)) == 0),
+            ]
+        with m.If(load):
+            m.d.sync += symbols.eq(Cat(self.i.payload.symbols))
+        return m
