@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -104,55 +104,54 @@ class ContextFormer(wiring.Component):
         ]
         for ram in (left, line, above, *below):
             m.d.comb += [ram.r_en.eq(1), ram.r_next.eq(1)]
-        self._store(m, self._classes(m, below[0]), left, line, below)
-
-        contexts = self._contexts(m, left, line, above, below)
+        classes = Signal(_SIZE)
+        self._store(m, classes, left, line, below)
+        contexts = self._contexts(m, classes, left, line, above, below)
         for lane, context in enumerate(contexts):
             m.submodules[f"table{lane}"] = table = BlockRam(STATISTIC_BITS, CONTEXTS * PLANES_MAX)
             m.d.comb += [
                 table.w_en.eq(self.write.en),
                 table.w_addr.eq(self.write.address),
                 table.w_data.eq(self.write.data),
-                table.r_addr.eq(register(m, context)),
+                table.r_addr.eq(context),
                 table.r_en.eq(1),
                 table.r_next.eq(1),
                 self.o[lane].eq(table.r_data),
             ]
         return m
 
-    def _classes(self, m: Module, plane0: BlockRam) -> Value:
-        """Classes of a slot, in the cycle of its tokens."""
+    def _classes(self, m: Module, plane0: list[Value]) -> Value:
+        """Classes of a slot, ``loop`` cycles behind it; those of plane 0 when they are read."""
         head, plane = self.head, self.slot.plane
         nibbles = head.transform == Transform.NIBBLES
         # In plane 1 of nibbles, lanes whose symbol of plane 0 is not 0 have the highest class.
         second = register(m, nibbles & (plane == 1), BlockRam.latency)
         forced = register(
-            m,
-            Cat(second & _of(plane0.r_data, lane).any() for lane in range(BLOCK)),
-            self._feedback - BlockRam.latency,
+            m, Cat(second & one.any() for one in plane0), self._feedback - BlockRam.latency
         )
         signed = register(m, ~nibbles & ~(unipolar(head) & (plane == 0)), self._feedback)
         rows = [class_of(token, sign) for sign in (False, True) for token in range(2**TOKEN_BITS)]
-        return Cat(
-            _lookup(rows, Cat(token, signed), CLASS_BITS) | forced[lane].replicate(CLASS_BITS)
-            for lane, token in enumerate(self.tokens)
+        return register(
+            m,
+            Cat(
+                _lookup(rows, Cat(token, signed), CLASS_BITS) | forced[lane].replicate(CLASS_BITS)
+                for lane, token in enumerate(self.tokens)
+            ),
         )
 
     def _store(
         self, m: Module, classes: Value, left: BlockRam, line: BlockRam, below: list[BlockRam]
     ) -> None:
-        """Write classes where later slots read them: at once what the next one may want."""
-        slot, cycles = self.slot, self._feedback
+        """Write classes, ``loop`` cycles behind their slot, where later slots read them."""
+        slot, cycles = self.slot, self.loop
         valid = register_flag(m, self.i_valid, cycles)
         plane, group = register(m, slot.plane, cycles), register(m, slot.group, cycles)
-        m.d.comb += [
-            left.w_en.eq(valid),
-            left.w_addr.eq(register(m, slot.index, cycles)),
-            left.w_data.eq(classes),
-            line.w_en.eq(register_flag(m, valid)),
-            line.w_addr.eq(register(m, slot.here, cycles + 1)),
-            line.w_data.eq(register(m, classes)),
-        ]
+        for ram, number in ((left, slot.index), (line, slot.here)):
+            m.d.comb += [
+                ram.w_en.eq(valid),
+                ram.w_addr.eq(register(m, number, cycles)),
+                ram.w_data.eq(classes),
+            ]
         for k, ram in enumerate(below):
             m.d.comb += [
                 ram.w_en.eq(valid & (plane == k)),
@@ -161,40 +160,59 @@ class ContextFormer(wiring.Component):
             ]
 
     def _contexts(
-        self, m: Module, left: BlockRam, line: BlockRam, above: BlockRam, below: list[BlockRam]
-    ) -> list[Value]:
-        """Context of each lane, when the memories have been read."""
+        self, m: Module, classes: Signal,
+        left: BlockRam, line: BlockRam, above: BlockRam, below: list[BlockRam],
+    ) -> list[Value]:  # fmt: skip
+        """Context of each lane, a cycle behind what is read; also the classes themselves."""
         cycles = BlockRam.latency
         slot = self.slot
+        # The memories do not have the slot of `loop` cycles ago yet. If it is of the same group, it
+        # is of the same plane in the position before, or of the plane before.
+        recent = register(m, classes, cycles)
+        near = register_flag(m, self.i_valid, self.loop) & (
+            register(m, slot.group, self.loop) == slot.group
+        )
+        near_left = register(m, near & (self.head.transform == Transform.BYPASS), cycles)
+        near0, near2 = (register(m, near & (slot.plane == k + 1), cycles) for k in (0, 2))
         # In the first row, and with one column, all four neighbours are the same one.
         flat = register(m, slot.first_row | slot.one_col, cycles)
         origin = register(m, slot.first_row & slot.first, cycles)
         first, last, two_cols, plane = (
             register(m, slot[name], cycles) for name in ("first", "last", "two_cols", "plane")
         )
-        level = register(m, (slot.first_row | slot.one_col) & (slot.plane == 0), cycles)
+        which = Mux(plane == 0, Mux(flat, 0, 1), Mux(plane == 3, 3, 2))
         later: list[Value] = []  # N and NW of the next position
         sooner: list[Value] = []
-        contexts = []
+        contexts, plane0 = [], []
         for lane in range(BLOCK):
-            before = Mux(origin, 0, _of(left.r_data, lane))
+            beside = Mux(near_left, _of(recent, lane), _of(left.r_data, lane))
+            before = Mux(origin, 0, beside)
             # With two columns it is in the position before this one; the line may not have it yet.
-            ahead = Mux(two_cols, _of(left.r_data, lane), _of(line.r_data, lane))
+            ahead = Mux(two_cols, beside, _of(line.r_data, lane))
             n, nw = _of(above.r_data, lane), _of(above.r_data, BLOCK + lane)
             sooner.append(ahead)
             later.append(Mux(last, ahead, n))
             c0, c1, c2 = (_of(ram.r_data, lane) for ram in below)
-            average = _table2(nw, Mux(last, n, ahead), lambda a, b: (a + b + 1) >> 1)
+            c2 = Mux(near2, _of(recent, lane), c2)
             total = _table2(c0, _table2(c1, c2, _plus), lambda a, b: _plus((a + 1) >> 1, b))
-            x = Array((average, c0, c0, total))[plane]
-            x = Mux(level, before, x)
-            w = Mux(flat, before, Mux(first, n, before))
-            contexts.append(Cat(x, Mux(flat, before, n), w, plane))
+            plane0.append(Mux(near0, _of(recent, lane), c0))
+            average = _table2(nw, Mux(last, n, ahead), lambda a, b: (a + b + 1) >> 1)
+            w = register(m, Mux(flat, before, Mux(first, n, before)))
+            x = Array((w, register(m, average), register(m, plane0[lane]), register(m, total)))
+            contexts.append(
+                Cat(
+                    x[register(m, which)],
+                    register(m, Mux(flat, before, n)),
+                    w,
+                    register(m, plane),
+                )
+            )
         m.d.comb += [
             above.w_en.eq(register_flag(m, self.i_valid, cycles + 1)),
             above.w_addr.eq(register(m, slot.index, cycles + 1)),
             above.w_data.eq(register(m, Cat(*sooner, *later))),
         ]
+        m.d.comb += classes.eq(self._classes(m, plane0))
         return contexts
 
 
