@@ -46,25 +46,28 @@ class EscapeMerger(wiring.Component):
         escapes = Signal(WORD)
         bytes_held = Signal(range(BLOCK + 1))
         left = Signal(_COUNT_BITS)  # escapes of the tile
+        some, more = Signal(), Signal()  # neither of the two is 0
         headed = Signal()  # the number of escapes of the tile at hand, or of the next one, is known
         dropping = Signal()  # the tile has ended before its escapes
 
-        some, none = bytes_held != 0, left == 0
-        take = some & ~none & (waiting | dropping)
-        refill = ~some & ~none & self.words.valid
+        take = some & more & (waiting | dropping)
+        refill = ~some & more & self.words.valid
         head = ~headed & ~dropping & self.words.valid
         m.d.comb += self.words.ready.eq(refill | head)
         with m.If(head):
             m.d.sync += [
                 headed.eq(1),
+                some.eq(1),
+                more.eq(word[:_COUNT_BITS].any()),
                 escapes.eq(word[_COUNT_SIZE:]),
                 bytes_held.eq((WORD - _COUNT_SIZE) // 8),
                 left.eq(word[:_COUNT_BITS]),
             ]
         with m.Elif(refill):
-            m.d.sync += [escapes.eq(word), bytes_held.eq(BLOCK)]
+            m.d.sync += [escapes.eq(word), bytes_held.eq(BLOCK), some.eq(1)]
         with m.Elif(take):
             m.d.sync += [escapes.eq(escapes >> 8), bytes_held.eq(bytes_held - 1), left.eq(left - 1)]
+            m.d.sync += [some.eq(bytes_held != 1), more.eq(left != 1)]
 
         done = Signal()  # the slot leaves
         lowest = pending & (~pending + 1)[:BLOCK]
@@ -75,16 +78,16 @@ class EscapeMerger(wiring.Component):
             done.eq(out.i.valid & out.i.ready),
         ]
         # Where there is none left, the token stays.
-        with m.If(waiting & headed & (take | none)):
+        with m.If(waiting & headed & (some | ~more)):
             m.d.sync += [pending.eq(others), waiting.eq(others.any())]
             for lane in range(BLOCK):
-                with m.If(lowest[lane] & ~none):
+                with m.If(lowest[lane] & more):
                     m.d.sync += held.z[lane].eq(escapes[:8])
-        with m.If(dropping & none):
+        with m.If(dropping & ~more):
             m.d.sync += dropping.eq(0)
         ends = done & held.last & ~held.raw
         with m.If(ends):
-            m.d.sync += [headed.eq(0), dropping.eq(~none)]
+            m.d.sync += [headed.eq(0), dropping.eq(more)]
 
         fresh = Cat(z == ESCAPE for z in self.i.payload.z) & (~self.i.payload.raw).replicate(BLOCK)
         m.d.comb += self.i.ready.eq((~held_valid | done) & ~dropping & ~ends)
@@ -94,6 +97,6 @@ class EscapeMerger(wiring.Component):
         with m.Elif(done):
             m.d.sync += held_valid.eq(0)
 
-        damaged = (head & word[_COUNT_BITS:_COUNT_SIZE].any()) | (ends & ~none)
-        m.d.sync += self.wrong.eq(damaged | (waiting & headed & none))
+        damaged = (head & word[_COUNT_BITS:_COUNT_SIZE].any()) | (ends & more)
+        m.d.sync += self.wrong.eq(damaged | (waiting & headed & ~more))
         return m

@@ -79,9 +79,9 @@ class RansLanes(wiring.Component):
         m.submodules.ring = ring = ByteRing()
         valid = self.i_valid
         states = [Signal(_STATE_BITS, name=f"state{lane}") for lane in range(BLOCK)]
-        # Before renormalisation, when it is known which lanes need a byte.
-        sums = [self._lane(m, lane, states[lane]) for lane in range(BLOCK)]
-        needy = Cat(value[8:] == 0 for value in sums)
+        # Before renormalisation, with which lanes need a byte.
+        pairs = [self._lane(m, lane, states[lane]) for lane in range(BLOCK)]
+        sums, needy = [value for value, _ in pairs], Cat(short for _, short in pairs)
         having = Mux(register(m, self.partial, 7), self.tail, (1 << BLOCK) - 1)
         wants = Signal(BLOCK)
         m.d.comb += [
@@ -147,8 +147,8 @@ class RansLanes(wiring.Component):
                 Cat(states[part]).eq(read.data),
             ]
 
-    def _lane(self, m: Module, lane: int, state: Value) -> Value:
-        """Token of a lane, 2 cycles later, and the state without a new byte, 7 cycles later."""
+    def _lane(self, m: Module, lane: int, state: Value) -> tuple[Value, Value]:
+        """Token of a lane, 2 cycles later; 7 cycles later, state before a byte, and its need."""
         statistic = self.statistics[lane]
         m.submodules[f"tokens{lane}"] = tokens = BlockRam(TOKEN_BITS, 1 << len(self.token.address))
         m.submodules[f"entries{lane}"] = entries = BlockRam(
@@ -173,4 +173,9 @@ class RansLanes(wiring.Component):
             product.a.eq(entry.frequency),
             product.b.eq(before[TOTAL_BITS:]),
         ]
-        return register(m, (product.o + below)[:_STATE_BITS])
+        # Without waiting for the sum: there are eight of these to be counted.
+        carry = (product.o[:8] + below)[8]
+        return (
+            register(m, (product.o + below)[:_STATE_BITS]),
+            register(m, ~product.o[8:].any() & ~carry),
+        )

@@ -62,9 +62,9 @@ def slot_layout() -> data.StructLayout:
 class SlotSequencer(wiring.Component):
     """Walks over the slots of a frame in wire order.
 
-    A slot per cycle, but for two cycles between tiles, and for ``loop - G`` cycles behind each
-    plane where it has fewer than ``loop`` groups: so at least ``loop`` cycles pass between the
-    same group in two planes, or in two positions.
+    A slot per cycle, but for two cycles between tiles (more where one is tiny), and for
+    ``loop - G`` cycles behind each plane where it has fewer than ``loop`` groups: so at least
+    ``loop`` cycles pass between the same group in two planes, or in two positions.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ class SlotSequencer(wiring.Component):
         """Size of the next tile in positions, and whether it is known."""
         coming = Signal(_Size)
         settled: Value = walker.valid
-        for _ in range(5):  # as many registers as there are below
+        for _ in range(7):  # as many registers as there are below
             settled = register_flag(m, settled & walker.valid)
         for name, single in (("cols", "one_col"), ("rows", "one_row")):
             pixels = walker.size[name]
@@ -164,7 +164,7 @@ class SlotSequencer(wiring.Component):
                 m.d.sync += coming.two_cols.eq(positions == 2)
         few = _at_most_sets(m, register(m, per_position))
         for side in (coming.cols, coming.rows):
-            few = _at_most_sets(m, small_product(few, _at_most_sets(m, side)))
+            few = _at_most_sets(m, register(m, small_product(few, _at_most_sets(m, side))))
         m.d.comb += coming.sets.eq(few)
         return coming, settled & walker.valid
 
