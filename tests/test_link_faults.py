@@ -9,7 +9,8 @@ from fmzip.link import Done, Link, Lost, Welcome
 from fmzip.packets import Receiver, request
 from fmzip.protocol import MAX_WORDS, NO_SESSION, Op
 from fmzip.regs import ident
-from fmzip_sim.linkboard import BIT_CYCLES, FIFO_BYTES, LinkBoard
+from fmzip_sim.linkboard import FIFO_BYTES, LinkBoard
+from fmzip_sim.vboard.build import BIT_CYCLES
 
 pytestmark = pytest.mark.xdist_group("linkboard")
 

@@ -115,6 +115,38 @@ def test_a_board_that_falls_silent_is_a_link_error_in_time_and_the_next_command_
     Checker(device).check(CASE)
 
 
+def test_a_board_that_is_reset_is_a_link_error_and_the_next_command_works(device: Device) -> None:
+    Checker(device).check(CASE)
+    device._port.serial.reset_board()
+    with pytest.raises(LinkError, match=r"^vboard: the board was reset$"):
+        device.counters()
+    assert not any(device.counters().values())
+    Checker(device).check(CASE)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_a_reset_in_the_middle_of_a_transfer_is_a_link_error_and_the_next_command_works(
+    device: Device, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, sent = random.Random(1).randbytes(200_000), 0
+    serial = device._port.serial
+    real = serial.write
+
+    def write(part: bytes) -> int:
+        nonlocal sent
+        if sent < share * len(data) <= sent + len(part):
+            serial.reset_board()
+        sent += len(part)
+        return int(real(part))
+
+    monkeypatch.setattr(serial, "write", write)
+    with pytest.raises(LinkError, match=r"^vboard: the board was reset$"):
+        device.write_memory(0, data)
+    device.write_memory(0, data)
+    assert device.read_memory(0, len(data)) == data
+    Checker(device).check(CASE)
+
+
 def test_a_board_that_is_late_is_waited_for_and_nothing_is_done_twice(device: Device) -> None:
     device.counters(clear=True)
     os.kill(_pid(device), signal.SIGSTOP)
@@ -153,6 +185,17 @@ def test_a_user_that_ends_within_a_packet_does_not_harm_the_next_one(device: Dev
         serial.write(part)
         Checker(device).check(CASE)
         device._port._link = None
+
+
+# Bit by bit --------------------------------------------------------------------------------------
+
+
+def test_a_frame_goes_through_the_uart_bit_by_bit() -> None:
+    with Device("vboard:?serial=1") as device:
+        data = random.Random(2).randbytes(3000)
+        device.write_memory(4096, data)
+        assert device.read_memory(4096, len(data)) == data
+        Checker(device).check(CASE)
 
 
 # What the board says -----------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def test_boards_of_two_and_four_lanes_do_what_is_predicted() -> None:
         ("vboard:?lanes=", "lanes must be one of 2, 4, 8, not ''"),
         ("vboard:?part=DDR9", "part must be one of AS4C32M16SB-7, .*, not 'DDR9'"),
         ("vboard://?twophase=yes", "twophase must be one of 0, 1, not 'yes'"),
-        ("vboard:?speed=9", "has no option 'speed', only lanes, part, twophase"),
+        ("vboard:?speed=9", "has no option 'speed', only lanes, part, serial, twophase"),
     ],
 )
 def test_options_that_are_not_known_are_refused(url: str, message: str) -> None:
@@ -163,6 +163,7 @@ def test_a_missing_compiler_is_one_line_and_nothing_is_begun(
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gateware and Yosys are left out: what they would give is not needed."""
     monkeypatch.setattr(builder, "Soc", lambda **_: None)
+    monkeypatch.setattr(builder, "Uart", lambda _: None)
     monkeypatch.setattr(builder, "PlainPorts", lambda _: None)
     monkeypatch.setattr(builder.rtlil, "convert", lambda *_, **__: "")
     monkeypatch.setattr(builder, "specialise", lambda *texts: texts)

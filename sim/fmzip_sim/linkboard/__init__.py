@@ -6,6 +6,7 @@ takes one to four cycles.
 
 import ctypes
 import hashlib
+import shutil
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -15,11 +16,10 @@ import fmzip
 import fmzip_hw
 from fmzip_hw.bridge import Bridge
 from fmzip_hw.uart import Uart
-from fmzip_sim.cxxrtl import compile_cpp, find_compiler, one_unit, write_cxxrtl
 from fmzip_sim.emit import build_root, locked
+from fmzip_sim.vboard.build import BIT_CYCLES, HEADERS, compile_cpp, find_compiler, write_cxxrtl
 
 WORDS = 1 << 14
-BIT_CYCLES = 8  # of the line
 FIFO_BYTES = 4096
 _SOURCES = ("bridge", "bus", "cobs", "crc", "memory", "packets", "pipeline", "stream", "uart")
 _OUT_BYTES = 1 << 16
@@ -118,7 +118,8 @@ def build() -> Path:
     sources = [
         *(gateware / f"{name}.py" for name in _SOURCES),
         *(tables / f"{name}.py" for name in ("format", "regs", "protocol")),
-        *(here.parent / f"{name}.py" for name in ("emit", "cxxrtl")),
+        here.parent / "emit.py",
+        *(here.parent / "vboard" / name for name in ("build.py", *HEADERS)),
         *sorted(p for p in here.iterdir() if p.is_file()),
     ]
     sha = hashlib.sha256()
@@ -131,14 +132,12 @@ def build() -> Path:
     with locked(directory):
         if library.exists():
             return library
-        compiler = find_compiler("the board's side of the link")
+        find_compiler()  # before anything is begun
         bridge = Bridge(clock_hz=100_000_000, part="words", fifo_bytes=FIFO_BYTES)
         write_cxxrtl(bridge, "bridge", directory)
         write_cxxrtl(Uart(BIT_CYCLES), "uart", directory)
-        for name in ("line.h", "link.cc"):
-            (directory / name).write_bytes((here / name).read_bytes())
-        (directory / "all.cc").write_text(one_unit(["bridge", "uart"], "link"))
-        options = [f"-DFMZIP_BIT_CYCLES={BIT_CYCLES}", "-shared", "-fPIC"]
-        compile_cpp(compiler, [*options, "all.cc", "-o", "link.part"], directory)
+        shutil.copy(here / "link.cc", directory)
+        options = ["-O2", "-include", "bridge.cc", f"-DFMZIP_BIT_CYCLES={BIT_CYCLES}"]
+        compile_cpp(directory, "link.cc", "link.part", *options, "-shared", "-fPIC")
         (directory / "link.part").replace(library)
     return library

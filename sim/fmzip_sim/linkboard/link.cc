@@ -2,10 +2,11 @@
 // if asked for, the compiled UART and a line. One clock; all inputs depend on state alone.
 
 #include "bridge.h"
+
+#include "cycle.h"
 #include "line.h"
 
 #include <cstdint>
-#include <cstdlib>
 #include <deque>
 #include <vector>
 
@@ -30,19 +31,13 @@ struct Board {
     uint32_t noise = 1;
     unsigned wait = 0;
 
-    void evaluate() {
-        bridge.p_clk.set<uint8_t>(1);
-        bridge.prev_p_clk.set<uint8_t>(0);
-        if (!bridge.eval(nullptr)) std::abort();  // it has feedback wires
-    }
-
     void reset() {
         bridge.p_i__valid.set<uint8_t>(0);
         bridge.p_o__ready.set<uint8_t>(0);
         for (int k = 0; k < 4; ++k) {
             bridge.p_rst.set<uint8_t>(k < 2);
-            evaluate();
-            bridge.commit();
+            settle(bridge);
+            edge(bridge);
         }
         wait = 0;
     }
@@ -65,7 +60,7 @@ struct Board {
         bridge.p_o__ready.set<uint8_t>(room);
         bridge.p_bus__ack.set<uint8_t>(ack);
         bridge.p_bus__read.set<uint32_t>(ack ? words[place_] : 0xBAD0BAD0);
-        evaluate();
+        settle(bridge);
         const bool taken = offer && bridge.p_i__ready.get<uint8_t>();
         const bool given = room && bridge.p_o__valid.get<uint8_t>();
         const uint8_t out = bridge.p_o__data.get<uint8_t>();
@@ -92,7 +87,7 @@ struct Board {
             if (taken) in.pop_front();
             if (given) got = out;
         }
-        bridge.commit();
+        edge(bridge);
         // The address is a register: what is read next is known before the cycle begins.
         place_ = bridge.p_bus__address.get<uint32_t>() / 4 % kWords;
         ++cycles;

@@ -2,17 +2,22 @@
 // socket that is inherited. One loop, one clock; all inputs depend on state alone, so each cycle is:
 // set inputs, let the outputs settle, sample them, take the clock's edge.
 //
-//   board FD [--stats]
+//   board FD [--stats] [--serial]
+//
+// With --serial the bytes pass the compiled UART and a line, bit by bit. SIGUSR1 resets the system,
+// as a button of a board would: what is on the line and in the memory stays.
 //
 // What the chip's datasheet forbids ends the run with a line on stderr, status 2.
 
 #include "soc.h"
 
 #include "cycle.h"
+#include "line.h"
 #include "sdram_chip.h"
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -31,6 +36,10 @@ constexpr unsigned kPollCycles = 256;  // how often the link is looked at
 // tile. The clock then stands still, for the controller's and the chip's count of time to the next
 // refresh as for all else, so that none can be missed.
 constexpr unsigned kIdleCycles = 16384;
+
+volatile std::sig_atomic_t reset_asked = 0;
+
+void ask_reset(int) { reset_asked = 1; }
 
 class Link {
 public:
@@ -75,11 +84,18 @@ private:
 }  // namespace
 
 int main(int argc, char **argv) {
-    if (argc < 2) {
-        std::fprintf(stderr, "usage: board FD [--stats]\n");
+    bool stats = false, serial = false;
+    for (int k = 2; k < argc; ++k) {
+        stats |= std::strcmp(argv[k], "--stats") == 0;
+        serial |= std::strcmp(argv[k], "--serial") == 0;
+    }
+    if (argc < 2 || argc > 2 + stats + serial) {
+        std::fprintf(stderr, "usage: board FD [--stats] [--serial]\n");
         return 2;
     }
+    std::signal(SIGUSR1, ask_reset);
     Link link(std::atoi(argv[1]));
+    SerialLine line;
     SdramChip chip;
     cxxrtl_design::p_soc soc;
 
@@ -92,12 +108,16 @@ int main(int argc, char **argv) {
         busy_s += std::chrono::duration<double>(now - since).count();
         since = now;
     };
-    for (int k = 0; k < 4; ++k) {
-        soc.p_rst.set<uint8_t>(k < 2);
-        settle(soc);
-        chip.clock(sdram_pins(soc));
-        edge(soc);
-    }
+    auto reset = [&] {
+        soc.p_rx__valid.set<uint8_t>(0);
+        for (int k = 0; k < 4; ++k) {
+            soc.p_rst.set<uint8_t>(k < 2);
+            settle(soc);
+            chip.clock(sdram_pins(soc));
+            edge(soc);
+        }
+    };
+    reset();
     for (bool flush = false;;) {
         if (flush || cycles % kPollCycles == 0) {
             const bool block = idle > kIdleCycles;
@@ -106,32 +126,50 @@ int main(int argc, char **argv) {
             if (block) since = std::chrono::steady_clock::now();
             if (block) idle = kIdleCycles - kPollCycles;
             flush = false;
+            if (reset_asked) {
+                reset_asked = 0;
+                reset();
+            }
         }
         soc.p_sdram__dq__i.set<uint16_t>(chip.dq());
-        const bool offer = link.has_byte(), room = link.has_room();
+        bool offer = link.has_byte(), room = link.has_room();
+        uint8_t byte = offer ? link.byte() : 0;
+        if (serial) {
+            if (line.begin(offer, byte)) {
+                link.pop();
+                flush = !link.has_byte();
+            }
+            offer = line.has_byte();
+            byte = line.byte();
+            room = line.has_room();
+        }
         soc.p_rx__valid.set<uint8_t>(offer);
-        soc.p_rx__data.set<uint8_t>(offer ? link.byte() : 0);
+        soc.p_rx__data.set<uint8_t>(byte);
         soc.p_tx__ready.set<uint8_t>(room);
         settle(soc);
         // Until it has powered up, the chip is all that the system waits for.
         bool moved = chip.clock(sdram_pins(soc)) || !chip.powered_up();
-        if (offer && soc.p_rx__ready.get<uint8_t>()) {
+        const bool taken = offer && soc.p_rx__ready.get<uint8_t>();
+        bool given = room && soc.p_tx__valid.get<uint8_t>();
+        uint8_t out = soc.p_tx__data.get<uint8_t>();
+        moved |= taken || given;
+        if (serial) {
+            given = line.end(taken, given, out, out);
+            moved |= !line.idle();
+        } else if (taken) {
             link.pop();
-            moved = true;
             flush = !link.has_byte();
         }
-        if (room && soc.p_tx__valid.get<uint8_t>()) {
-            const uint8_t byte = soc.p_tx__data.get<uint8_t>();
-            link.push(byte);
-            moved = true;
-            flush |= byte == 0;  // the end of a packet
+        if (given) {
+            link.push(out);
+            flush |= out == 0;  // the end of a packet
         }
         edge(soc);
         ++cycles;
         idle = moved ? 0 : idle + 1;
     }
     stop_watch();
-    if (argc > 2 && std::strcmp(argv[2], "--stats") == 0)
+    if (stats)
         std::fprintf(stderr, "cycles %llu busy_s %.6f\n", static_cast<unsigned long long>(cycles),
                      busy_s);
     return 0;

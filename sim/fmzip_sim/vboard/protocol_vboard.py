@@ -3,10 +3,12 @@
 vboard://              eight lanes
 vboard://?lanes=2      two
 vboard://?part=NAME    another SDRAM of ``fmzip.sdram``
+vboard://?serial=1     its bytes pass the UART, bit by bit: to check that
 vboard://?twophase=1   not specialised, to check the program against: see ``build``
 """
 
 import select
+import signal
 import socket
 import subprocess
 import tempfile
@@ -51,16 +53,21 @@ class Serial(SerialBase):
         program = build(
             int(options["lanes"]), part=options["part"], two_phase=options["twophase"] == "1"
         )
+        serial = ["--serial"] if options["serial"] == "1" else []
         self._socket, theirs = socket.socketpair()
         self._messages: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
         with theirs:
             self._process = subprocess.Popen(
-                [program, str(theirs.fileno()), "--stats"],
+                [program, str(theirs.fileno()), "--stats", *serial],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stderr=self._messages,
             )
         self.is_open = True
+
+    def reset_board(self) -> None:
+        """Reset the board, as its button would."""
+        self._process.send_signal(signal.SIGUSR1)
 
     def close(self) -> None:
         """End the board."""
@@ -163,6 +170,7 @@ class Serial(SerialBase):
 _CHOICES = {
     "lanes": ("8", "2", "4"),  # the first is the default
     "part": (PART, *(name for name in PARTS if name != PART)),
+    "serial": ("0", "1"),
     "twophase": ("0", "1"),
 }
 
