@@ -171,6 +171,16 @@ def test_a_mute_board_is_given_up_at_the_deadline_and_asked_several_times_before
         assert asked == 5
 
 
+def test_a_slow_line_has_all_times_longer() -> None:
+    link, times, events = Link(SESSION, 0.0, 1.0, pace=10.0), [], []
+    while not events:
+        link.send(link.wake_at)
+        times.append(link.wake_at)
+        events = link.feed(b"", link.wake_at)
+    assert events == [Lost("no answer within 10 s")]
+    assert times == [2.5, 7.5, 10.0]
+
+
 def test_progress_puts_the_deadline_off_and_noise_does_not() -> None:
     link = greeted(SESSION, FIFO)
     fill(link, 10)

@@ -38,6 +38,7 @@ class Faulty:
     def __init__(self, real: object, seed: int, every: int):
         self._real, self._generator, self._every = real, random.Random(seed), every
         self.faults = 0
+        self._left = self._generator.randrange(2 * every)  # bytes until the next one
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._real, name)
@@ -49,10 +50,11 @@ class Faulty:
             super().__setattr__(name, value)
 
     def _damage(self, data: bytes) -> bytes:
-        if not data or self._generator.random() * self._every > len(data):
+        if len(data) <= self._left:
+            self._left -= len(data)
             return data
         self.faults += 1
-        place = self._generator.randrange(len(data))
+        place, self._left = self._left, self._generator.randrange(2 * self._every)
         return self._generator.choice([
             data[:place] + bytes((data[place] ^ 0x10,)) + data[place + 1 :],
             data[:place] + data[place + 1 :],
@@ -81,7 +83,7 @@ def test_frames_and_counters_are_right_over_a_line_with_faults(
     lines: list[Faulty] = []
 
     def faulty(port: str) -> Faulty:
-        lines.append(Faulty(real(port), seed, 8000))
+        lines.append(Faulty(real(port), seed, 4000))
         return lines[-1]
 
     monkeypatch.setattr(transport, "_open", faulty)
@@ -117,7 +119,7 @@ def test_a_board_that_falls_silent_is_a_link_error_in_time_and_the_next_command_
 
 def test_a_board_that_is_reset_is_a_link_error_and_the_next_command_works(device: Device) -> None:
     Checker(device).check(CASE)
-    device._port.serial.reset_board()
+    device._port.serial.power_cycle()
     with pytest.raises(LinkError, match=r"^vboard: the board was reset$"):
         device.counters()
     assert not any(device.counters().values())
@@ -135,7 +137,7 @@ def test_a_reset_in_the_middle_of_a_transfer_is_a_link_error_and_the_next_comman
     def write(part: bytes) -> int:
         nonlocal sent
         if sent < share * len(data) <= sent + len(part):
-            serial.reset_board()
+            serial.power_cycle()
         sent += len(part)
         return int(real(part))
 

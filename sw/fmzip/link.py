@@ -64,6 +64,7 @@ class Link:
     session : 32-bit number, drawn at random so that no former session had the same
     now : time at which the session begins
     deadline_s : time without progress until the session is given up
+    pace : how much slower than a serial port the line is; a factor on all times
 
     Members
     -------
@@ -72,9 +73,10 @@ class Link:
     dropped : packets that arrived damaged
     """
 
-    def __init__(self, session: int, now: float, deadline_s: float = DEADLINE_S):
+    def __init__(self, session: int, now: float, deadline_s: float = DEADLINE_S, pace: float = 1.0):
         self.repeated = 0
-        self._deadline_s = deadline_s
+        self._deadline_s = deadline_s * pace
+        self._pace = pace
         self._session = session
         self._receiver = Receiver()
         self._hello: Hello | None = None
@@ -88,9 +90,10 @@ class Link:
         self._sent.append(greeting)
         # What a former user left on the line is ended by the delimiter, and dropped.
         self._out = bytearray(b"\0" + greeting.wire)
-        self._retry_s = RETRY_S  # until what is not answered is sent again
-        self._retry_at = now + RETRY_S
-        self._give_up_at = now + deadline_s
+        # Set anew with every progress:
+        self._retry_s = RETRY_S * pace  # until what is not answered is sent again
+        self._retry_at = now + self._retry_s
+        self._give_up_at = now + self._deadline_s
         self._hurried = False  # it was sent again because its answer is missing
 
     @property
@@ -151,7 +154,7 @@ class Link:
         if self._sent and not self._lost and now >= self._give_up_at:
             events += self._lose(f"no answer within {self._deadline_s:g} s")
         elif self._sent and not self._lost and now >= self._retry_at:
-            self._retry_s = min(2 * self._retry_s, _RETRY_MAX_S)
+            self._retry_s = min(2 * self._retry_s, _RETRY_MAX_S * self._pace)
             self._go_back(now)
         return events
 
@@ -191,7 +194,7 @@ class Link:
         return [Welcome(hello)]
 
     def _progress(self, now: float) -> None:
-        self._retry_s = RETRY_S
+        self._retry_s = RETRY_S * self._pace
         self._retry_at = now + self._retry_s
         self._give_up_at = now + self._deadline_s
         self._hurried = False

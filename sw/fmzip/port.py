@@ -96,7 +96,9 @@ class Port:
             self._answers.clear()
             with _link_errors(self.name):
                 self.serial.reset_input_buffer()
-            self._exchange(Link(secrets.randbits(32), time.monotonic(), REPLY_TIMEOUT_S))
+            pace = float(getattr(self.serial, "pace", 1.0))
+            session = secrets.randbits(32)
+            self._exchange(Link(session, time.monotonic(), REPLY_TIMEOUT_S, pace))
         assert self._link is not None
         return self._link
 

@@ -4,8 +4,8 @@
 //
 //   board FD [--stats] [--serial]
 //
-// With --serial the bytes pass the compiled UART and a line, bit by bit. SIGUSR1 resets the system,
-// as a button of a board would: what is on the line and in the memory stays.
+// With --serial the bytes pass the compiled UART and a line, bit by bit. SIGUSR1 switches the board
+// off and on again: all is forgotten but what is on the line.
 //
 // What the chip's datasheet forbids ends the run with a line on stderr, status 2.
 
@@ -22,6 +22,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string>
 
 #include <poll.h>
@@ -37,9 +38,9 @@ constexpr unsigned kPollCycles = 256;  // how often the link is looked at
 // refresh as for all else, so that none can be missed.
 constexpr unsigned kIdleCycles = 16384;
 
-volatile std::sig_atomic_t reset_asked = 0;
+volatile std::sig_atomic_t off_and_on = 0;
 
-void ask_reset(int) { reset_asked = 1; }
+void ask_off_and_on(int) { off_and_on = 1; }
 
 class Link {
 public:
@@ -93,10 +94,10 @@ int main(int argc, char **argv) {
         std::fprintf(stderr, "usage: board FD [--stats] [--serial]\n");
         return 2;
     }
-    std::signal(SIGUSR1, ask_reset);
+    std::signal(SIGUSR1, ask_off_and_on);
     Link link(std::atoi(argv[1]));
     SerialLine line;
-    SdramChip chip;
+    std::unique_ptr<SdramChip> chip;
     cxxrtl_design::p_soc soc;
 
     uint64_t cycles = 0;
@@ -108,16 +109,17 @@ int main(int argc, char **argv) {
         busy_s += std::chrono::duration<double>(now - since).count();
         since = now;
     };
-    auto reset = [&] {
+    auto power_up = [&] {
+        chip = std::make_unique<SdramChip>();
         soc.p_rx__valid.set<uint8_t>(0);
         for (int k = 0; k < 4; ++k) {
             soc.p_rst.set<uint8_t>(k < 2);
             settle(soc);
-            chip.clock(sdram_pins(soc));
+            chip->clock(sdram_pins(soc));
             edge(soc);
         }
     };
-    reset();
+    power_up();
     for (bool flush = false;;) {
         if (flush || cycles % kPollCycles == 0) {
             const bool block = idle > kIdleCycles;
@@ -126,12 +128,12 @@ int main(int argc, char **argv) {
             if (block) since = std::chrono::steady_clock::now();
             if (block) idle = kIdleCycles - kPollCycles;
             flush = false;
-            if (reset_asked) {
-                reset_asked = 0;
-                reset();
+            if (off_and_on) {
+                off_and_on = 0;
+                power_up();
             }
         }
-        soc.p_sdram__dq__i.set<uint16_t>(chip.dq());
+        soc.p_sdram__dq__i.set<uint16_t>(chip->dq());
         bool offer = link.has_byte(), room = link.has_room();
         uint8_t byte = offer ? link.byte() : 0;
         if (serial) {
@@ -148,7 +150,7 @@ int main(int argc, char **argv) {
         soc.p_tx__ready.set<uint8_t>(room);
         settle(soc);
         // Until it has powered up, the chip is all that the system waits for.
-        bool moved = chip.clock(sdram_pins(soc)) || !chip.powered_up();
+        bool moved = chip->clock(sdram_pins(soc)) || !chip->powered_up();
         const bool taken = offer && soc.p_rx__ready.get<uint8_t>();
         bool given = room && soc.p_tx__valid.get<uint8_t>();
         uint8_t out = soc.p_tx__data.get<uint8_t>();

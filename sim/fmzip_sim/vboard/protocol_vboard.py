@@ -28,6 +28,7 @@ from fmzip.sdram import PARTS
 from fmzip_sim.vboard.build import PART, build
 
 _CLOSE_TIMEOUT_S = 5.0
+_SERIAL_PACE = 30.0  # of 10 kB/s, on a machine that has more to do
 
 
 class Serial(SerialBase):
@@ -38,6 +39,7 @@ class Serial(SerialBase):
 
     is_open: bool
     tier = "simulated"  # the label of every result that comes through it
+    pace = 1.0  # how much longer answers take than over a real line, see ``fmzip.link``
 
     def open(self) -> None:
         """Build the board if need be, and start it.
@@ -54,6 +56,8 @@ class Serial(SerialBase):
             int(options["lanes"]), part=options["part"], two_phase=options["twophase"] == "1"
         )
         serial = ["--serial"] if options["serial"] == "1" else []
+        if serial:
+            self.pace = _SERIAL_PACE
         self._socket, theirs = socket.socketpair()
         self._messages: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
         with theirs:
@@ -65,8 +69,8 @@ class Serial(SerialBase):
             )
         self.is_open = True
 
-    def reset_board(self) -> None:
-        """Reset the board, as its button would."""
+    def power_cycle(self) -> None:
+        """Switch the board off and on again, with its link open."""
         self._process.send_signal(signal.SIGUSR1)
 
     def close(self) -> None:
