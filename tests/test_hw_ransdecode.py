@@ -43,7 +43,9 @@ async def check(
 ) -> Transfer:
     """Decode a frame and compare its slots."""
     await begin(ctx, dut, config)
-    seen = await transfer(ctx, dut, stream.words, len(stream.slots), quiet=60, **options)
+    seen = await transfer(
+        ctx, dut, stream.words, len(stream.slots), quiet=RansDecoder.settle, **options
+    )
     for n, (got, slot, mask) in enumerate(zip(seen.taken, stream.slots, stream.masks, strict=True)):
         assert got & mask == slot, f"{config}: slot {n}: {got & mask:#x}, not {slot:#x}"
     assert not ctx.get(dut.broken), f"{config}: broken"
@@ -134,7 +136,7 @@ def test_a_damaged_tile_is_noticed() -> None:
             words = list(good.words)
             words[place // 64] ^= 1 << place % 64
             await begin(ctx, top.decoder, config)
-            await transfer(ctx, top.decoder, words, len(good.slots), quiet=60)
+            await transfer(ctx, top.decoder, words, len(good.slots), quiet=RansDecoder.settle)
             in_escapes = 16 <= place < 64 * escapes
             assert in_escapes or ctx.get(top.decoder.broken), f"bit {place}"
         await check(ctx, top.decoder, config, good)
@@ -162,7 +164,9 @@ def test_damaged_words_cannot_stop_it() -> None:
                     words.append(word | (left == 0) << 64 | raw << 65)
             slots = sum(r * c for r, c in positions_of(config)) * config.blocks_per_pixel
             await begin(ctx, dut, config)
-            seen = await transfer(ctx, dut, words, slots, feed="random", drain="random", quiet=60)
+            seen = await transfer(
+                ctx, dut, words, slots, feed="random", drain="random", quiet=RansDecoder.settle
+            )
             ends = np.cumsum([r * c for r, c in positions_of(config)]) * config.blocks_per_pixel
             lasts = [n + 1 for n, slot in enumerate(seen.taken) if slot >> 64 & 1]
             assert lasts == ends.tolist()

@@ -46,7 +46,7 @@ def merged(tile: Tile) -> list[list[int]]:
 def test_escapes_come_back_slot_by_slot_lane_by_lane(drain: str) -> None:
     rng = random.Random(drain)
     tiles = [random_tile(rng, rng.randrange(1, 12), rng.choice([0, 0.1, 1])) for _ in range(25)]
-    taken, wrong = merge(tiles, [section(e) for _, raw, e in tiles if not raw], drain)
+    taken, wrong, _ = merge(tiles, [section(e) for _, raw, e in tiles if not raw], drain)
     assert taken == [p for tile in tiles for p in payloads(merged(tile), tile[1])]
     assert not wrong
 
@@ -62,22 +62,36 @@ def test_a_wrong_number_of_escapes_is_noticed_and_stops_nothing(surplus: int) ->
     escapes = escapes[:surplus] if surplus < 0 else escapes + [7] * surplus
     after = random_tile(rng, 6, 0.5)
     tiles = [(slots, raw, escapes), after]
-    taken, wrong = merge(tiles, [section(e) for _, raw, e in tiles if not raw], "never")
+    taken, wrong, _ = merge(tiles, [section(e) for _, raw, e in tiles if not raw], "never")
     assert taken == [p for tile in tiles for p in payloads(merged(tile), tile[1])]
     assert wrong
 
 
 def test_a_count_beyond_what_a_tile_may_have_is_noticed() -> None:
     tile = ([[0] * 8], False, [])
-    _, wrong = merge([tile], [section([], 0x1000)], "never")
+    _, wrong, _ = merge([tile], [section([], 0x1000)], "never")
     assert wrong
 
 
-def merge(tiles: list[Tile], sections: list[list[int]], drain: str) -> tuple[list[int], bool]:
-    """Payloads that come out, and whether ``wrong`` rose."""
+@pytest.mark.parametrize("count", [0, 1, 2, 8])
+def test_only_further_escapes_of_a_slot_take_a_cycle(count: int) -> None:
+    slots = [[31] * count + [5] * (8 - count) for _ in range(60)]
+    escapes = [40 + n % 200 for n in range(60 * count)]
+    tile = (slots, False, escapes)
+    taken, wrong, at = merge([tile], [section(escapes)], "never")
+    assert taken == payloads(merged(tile), False)
+    assert not wrong
+    assert at[-1] - at[0] == 59 * max(1, count)
+
+
+def merge(
+    tiles: list[Tile], sections: list[list[int]], drain: str
+) -> tuple[list[int], bool, list[int]]:
+    """Payloads that come out, whether ``wrong`` rose, and the cycles in which they came."""
     dut = EscapeMerger()
     inputs = [p for slots, raw, _ in tiles for p in payloads(slots, raw)]
     taken: list[int] = []
+    taken_at: list[int] = []
     wrong = False
 
     async def feed(ctx):
@@ -96,6 +110,7 @@ def merge(tiles: list[Tile], sections: list[list[int]], drain: str) -> tuple[lis
         await ctx.tick().repeat(8)  # words come well before the slots
         seen = await transfer(ctx, dut, inputs, len(inputs), drain=drain, quiet=30)
         taken.extend(seen.taken)
+        taken_at.extend(seen.taken_at)
 
     simulate(dut, bench, feed, watch)
-    return taken, wrong
+    return taken, wrong, taken_at

@@ -15,7 +15,7 @@ from fmzip_hw.ransescape import EscapeMerger
 from fmzip_hw.ranslanes import RansLanes
 from fmzip_hw.ranstiles import TileReader
 from fmzip_hw.slots import SlotSequencer, slot_layout
-from fmzip_hw.stream import CreditFifo
+from fmzip_hw.stream import CreditFifo, Slice
 from fmzip_hw.tables import ContextWrite, EntryWrite, TokenWrite
 
 _WORDS = 512  # that wait for their turn; as many words may hold escapes, but for the first one
@@ -25,9 +25,9 @@ class RansDecoder(wiring.Component):
     """Decodes a feature map, a slot of 8 numbers z per cycle.
 
     ``loop - G`` cycles are lost behind each plane of fewer than ``loop`` groups, one for each
-    escape, ``tile_gap`` between tiles, one more for each word of the next tile's escapes but the
-    first one. Damaged words cannot stop it: once as many tiles have come as the shape has, it has
-    put out as many slots.
+    escape of a slot but the first one, ``tile_gap`` between tiles, one more for each word of the
+    next tile's escapes but the first one. Damaged words cannot stop it: once as many tiles have
+    come as the shape has, it has put out as many slots.
 
     Members
     -------
@@ -37,8 +37,8 @@ class RansDecoder(wiring.Component):
     i : In(stream of word_layout), the words of each tile, padding included
     o : Out(stream of slot_layout), in wire order; what lanes of a raw tile without a channel hold
         is not defined
-    broken : Out(1), a tile did not end as it must; from then until the next ``start``. Known
-        ``settle`` cycles behind the last slot
+    broken : Out(1), states or escapes of a tile did not come out; from then until the next
+        ``start``. Known ``settle`` cycles behind the last slot
     """
 
     tile_gap = 45
@@ -77,7 +77,9 @@ class RansDecoder(wiring.Component):
         m.submodules.reader = reader = TileReader(
             _WORDS, ContextFormer.latency + RansLanes.byte_latency
         )
-        wiring.connect(m, words.o, reader.i)
+        m.submodules.word = word = Slice(word_layout(BLOCK))  # cuts the way back to the FIFO
+        wiring.connect(m, words.o, word.i)
+        wiring.connect(m, word.o, reader.i)
         wiring.connect(m, reader.escapes, escapes.i)
         step = reader.step
         early, late = lanes.token_latency, lanes.byte_latency
@@ -109,7 +111,7 @@ class RansDecoder(wiring.Component):
         tail = register(m, self.head.channels[: ceil_log2(BLOCK)])
         m.d.comb += [
             lanes.tail.eq(register(m, ((1 << tail) - 1)[:BLOCK])),
-            lanes.word.eq(words.o.payload.data),
+            lanes.word.eq(word.o.payload.data),
             lanes.i_valid.eq(slot_valid),
             lanes.partial.eq(register(m, ~sequencer.slot.keep[-1], former.latency)),
             lanes.statistics.eq(former.o),

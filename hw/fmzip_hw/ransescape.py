@@ -1,6 +1,6 @@
 """Putting escapes back into the slots of a decoded tile."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -16,7 +16,7 @@ _COUNT_SIZE = 16  # of the field in front of the escapes
 class EscapeMerger(wiring.Component):
     """Replaces token 31 by the escape that it stands for.
 
-    A slot per cycle, and a cycle more for each escape in it; one more for each word of escapes.
+    A slot per cycle, and a cycle more for each escape in it but the first one.
 
     Members
     -------
@@ -42,7 +42,7 @@ class EscapeMerger(wiring.Component):
         word = self.words.payload
         held, held_valid = Signal(slot_layout()), Signal()
         pending = Signal(BLOCK)  # lanes of it that wait for an escape
-        waiting = Signal()  # there are any
+        waiting, single = Signal(), Signal()  # there are any; there is one
         escapes = Signal(WORD)
         bytes_held = Signal(range(BLOCK + 1))
         left = Signal(_COUNT_BITS)  # escapes of the tile
@@ -50,8 +50,12 @@ class EscapeMerger(wiring.Component):
         headed = Signal()  # the number of escapes of the tile at hand, or of the next one, is known
         dropping = Signal()  # the tile has ended before its escapes
 
-        take = some & more & (waiting | dropping)
-        refill = ~some & more & self.words.valid
+        done = Signal()  # the slot leaves
+        at_hand = headed & (some | ~more)  # an escape, or it is known that there is none left
+        early = waiting & ~single & at_hand  # all but the last one, while the slot is held
+        take = some & more & (early | (done & waiting) | dropping)
+        # With the last byte that is held, so that the next one does not have to wait.
+        refill = more & self.words.valid & (~some | (take & (bytes_held == 1) & (left != 1)))
         head = ~headed & ~dropping & self.words.valid
         m.d.comb += self.words.ready.eq(refill | head)
         with m.If(head):
@@ -63,40 +67,58 @@ class EscapeMerger(wiring.Component):
                 bytes_held.eq((WORD - _COUNT_SIZE) // 8),
                 left.eq(word[:_COUNT_BITS]),
             ]
-        with m.Elif(refill):
-            m.d.sync += [escapes.eq(word), bytes_held.eq(BLOCK), some.eq(1)]
-        with m.Elif(take):
-            m.d.sync += [escapes.eq(escapes >> 8), bytes_held.eq(bytes_held - 1), left.eq(left - 1)]
-            m.d.sync += [some.eq(bytes_held != 1), more.eq(left != 1)]
+        with m.Else():
+            with m.If(refill):
+                m.d.sync += [escapes.eq(word), bytes_held.eq(BLOCK), some.eq(1)]
+            with m.Elif(take):
+                m.d.sync += [escapes.eq(escapes >> 8), bytes_held.eq(bytes_held - 1)]
+                m.d.sync += some.eq(bytes_held != 1)
+            with m.If(take):
+                m.d.sync += [left.eq(left - 1), more.eq(left != 1)]
 
-        done = Signal()  # the slot leaves
-        lowest = pending & (~pending + 1)[:BLOCK]
-        others = pending & (pending - 1)[:BLOCK]
+        lowest = Cat(pending[lane] & ~pending[:lane].any() for lane in range(BLOCK))
+        others = pending & ~lowest
         m.d.comb += [
             out.i.payload.eq(held),
-            out.i.valid.eq(held_valid & ~waiting),
+            out.i.valid.eq(held_valid & (~waiting | (single & at_hand))),
             done.eq(out.i.valid & out.i.ready),
         ]
-        # Where there is none left, the token stays.
-        with m.If(waiting & headed & (some | ~more)):
-            m.d.sync += [pending.eq(others), waiting.eq(others.any())]
-            for lane in range(BLOCK):
-                with m.If(lowest[lane] & more):
+        for lane in range(BLOCK):
+            # Where there is none left, the token stays.
+            with m.If(lowest[lane] & more):
+                m.d.comb += out.i.payload.z[lane].eq(escapes[:8])
+                with m.If(early):
                     m.d.sync += held.z[lane].eq(escapes[:8])
+        with m.If(early):
+            m.d.sync += [pending.eq(others), single.eq(_exactly_one(others))]
         with m.If(dropping & ~more):
             m.d.sync += dropping.eq(0)
         ends = done & held.last & ~held.raw
+        left_over = Mux(take, left != 1, more)
         with m.If(ends):
-            m.d.sync += [headed.eq(0), dropping.eq(more)]
+            m.d.sync += [headed.eq(0), dropping.eq(left_over)]
 
         fresh = Cat(z == ESCAPE for z in self.i.payload.z) & (~self.i.payload.raw).replicate(BLOCK)
         m.d.comb += self.i.ready.eq((~held_valid | done) & ~dropping & ~ends)
         with m.If(self.i.ready):
             m.d.sync += [held.eq(self.i.payload), held_valid.eq(self.i.valid)]
-            m.d.sync += [pending.eq(fresh), waiting.eq(self.i.valid & fresh.any())]
+            m.d.sync += [pending.eq(fresh), single.eq(_exactly_one(fresh))]
+            m.d.sync += waiting.eq(self.i.valid & fresh.any())
         with m.Elif(done):
-            m.d.sync += held_valid.eq(0)
+            m.d.sync += [held_valid.eq(0), pending.eq(0), waiting.eq(0)]
 
-        damaged = (head & word[_COUNT_BITS:_COUNT_SIZE].any()) | (ends & more)
-        m.d.sync += self.wrong.eq(damaged | (waiting & headed & ~more))
+        damaged = (head & word[_COUNT_BITS:_COUNT_SIZE].any()) | (ends & left_over)
+        m.d.sync += self.wrong.eq(damaged | (held_valid & waiting & headed & ~more))
         return m
+
+
+def _exactly_one(flags: Value) -> Value:
+    """One flag is set; not one carry behind the other."""
+    found = [(flag, Const(0, 1)) for flag in flags]  # any, more than one
+    while len(found) > 1:
+        found = [
+            (a | b, many_a | many_b | (a & b))
+            for (a, many_a), (b, many_b) in zip(found[0::2], found[1::2], strict=True)
+        ]
+    ((some, many),) = found
+    return some & ~many
