@@ -140,10 +140,10 @@ def test_a_map_goes_into_a_memory_that_stalls_and_comes_back(lanes: int, stalls:
         await host.configure(ctx, case.config, base)
         await host.set(ctx, "control", write=1)
         await host.encode(ctx, case)
-        assert memory.bytes(base // 8, len(frame)) == frame
-        assert len(memory.words) == len(frame) // 8
         size = await host.read(ctx, regs.REGISTER["frame_bytes"].address, 4)
         assert int.from_bytes(size, "little") == len(frame)
+        assert memory.bytes(base // 8, len(frame)) == frame
+        assert len(memory.words) == len(frame) // 8
         assert counted(await host.counters(ctx)) == predicted(case, frame, base, lanes)
 
         await host.set(ctx, "control", read=1)

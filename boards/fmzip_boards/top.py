@@ -5,7 +5,6 @@ from typing import Any
 
 from amaranth.hdl import ClockDomain, Elaboratable, Module
 from amaranth.lib import io, wiring
-from amaranth.utils import exact_log2
 
 from fmzip.port import BAUD
 from fmzip.sdram import PARTS
@@ -13,7 +12,6 @@ from fmzip_boards.board import Board
 from fmzip_boards.pll import Ecp5Pll
 from fmzip_boards.sdrampads import READ_DELAY, ChipClock, SdramPads
 from fmzip_hw.blockmemory import BlockMemory
-from fmzip_hw.sdram import SdramController
 from fmzip_hw.soc import Soc
 from fmzip_hw.uart import Uart
 
@@ -39,29 +37,26 @@ class Top(Elaboratable):
             m.domains.sync = ClockDomain()
             m.submodules.pll = pll = Ecp5Pll(input_hz, board.clock_hz)
             m.d.comb += pll.clk.eq(clk.i)
-        memory: BlockMemory | SdramController
-        if board.sdram is None:
-            memory_log2 = board.memory_log2
-            memory = BlockMemory(memory_log2)
-        else:
-            part = PARTS[board.sdram]
-            memory_log2 = exact_log2(part.size_bytes)
-            memory = SdramController(part, board.clock_hz, read_delay=READ_DELAY)
-            port = platform.request("sdram", 0, dir="-")
-            m.submodules.chip_clock = ChipClock(port.clk)
-            m.submodules.pads = pads = SdramPads(part, port)
-            wiring.connect(m, memory.pins, pads.pins)
-        m.submodules.memory = memory
+        part = None if board.sdram is None else PARTS[board.sdram]
         m.submodules.soc = soc = Soc(
             lanes=board.lanes,
             clock_hz=board.clock_hz,
             stage_log2=board.stage_log2,
-            memory_log2=memory_log2,
+            part=part,
+            read_delay=READ_DELAY,
+            memory_log2=board.memory_log2,
             ring_blocks=board.ring_blocks,
             build=self._build,
         )
+        if part is None:
+            m.submodules.memory = memory = BlockMemory(board.memory_log2)
+            wiring.connect(m, soc.memory, memory.port)
+        else:
+            port = platform.request("sdram", 0, dir="-")
+            m.submodules.chip_clock = ChipClock(port.clk)
+            m.submodules.pads = pads = SdramPads(part, port)
+            wiring.connect(m, soc.sdram, pads.pins)
         m.submodules.uart = uart = Uart(Fraction(board.clock_hz, BAUD))
-        wiring.connect(m, soc.memory, memory.port)
         wiring.connect(m, uart.o, soc.rx)
         wiring.connect(m, soc.tx, uart.i)
         pins = platform.request("uart", 0, dir="-")

@@ -1,6 +1,6 @@
 """The DRAM bandwidth counter: events, counted in parallel, read as one consistent snapshot."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -35,6 +35,7 @@ class Counters(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        fulls = []
         for name, _ in COUNTERS:
             event = Signal(EVENT_BITS, name=f"event_{name}")
             count = Signal(COUNTER_BITS, name=f"count_{name}")
@@ -45,12 +46,15 @@ class Counters(wiring.Component):
             full = Signal(name=f"full_{name}")
             m.d.sync += count.eq(Mux(full, (1 << COUNTER_BITS) - 1, total))
             with m.If(total[-1]):
-                m.d.sync += [full.eq(1), self.overflow.eq(1)]
+                m.d.sync += full.eq(1)
+            fulls.append(full)
             with m.If(self.snapshot):
                 m.d.sync += getattr(self.values, name).eq(count)
             with m.If(self.clear):
                 # What arrives in this cycle belongs to the time behind the snapshot.
                 m.d.sync += [count.eq(event), full.eq(0)]
+        with m.If(Cat(fulls).any()):
+            m.d.sync += self.overflow.eq(1)
         with m.If(self.clear):
             m.d.sync += self.overflow.eq(0)
         return m

@@ -15,6 +15,7 @@ from fmzip_hw.framewriter import FrameWriter
 from fmzip_hw.layout import HeadLayout, beats_per_block, check_lanes, word_layout
 from fmzip_hw.memport import ADDRESS_BITS, MemoryPort
 from fmzip_hw.sections import WordJoiner
+from fmzip_hw.stream import Slice
 
 _SETTLE = 31  # cycles from reset to start: what is computed from the configuration is then ready
 
@@ -115,11 +116,13 @@ class FramePath(wiring.Component):
         encoder, decoder = self.encoder, self.decoder
         writer, reader = FrameWriter(), FrameReader()
         joiner, splitter = WordJoiner(lanes), WordSplitter(lanes)
+        words = Slice(reader.o.payload.shape())  # cuts the way from the decoder to the memory
         resettable = ResetInserter(self.abort)
         m.submodules.encoder = resettable(encoder)
         m.submodules.joiner = resettable(joiner)
         m.submodules.writer = resettable(writer)
         m.submodules.reader = resettable(reader)
+        m.submodules.words = resettable(words)
         m.submodules.splitter = resettable(splitter)
         m.submodules.decoder = resettable(decoder)
         m.submodules.index = index = IndexMemory()
@@ -129,7 +132,8 @@ class FramePath(wiring.Component):
 
         wiring.connect(m, encoder.o, joiner.i)
         wiring.connect(m, joiner.o, writer.i)
-        wiring.connect(m, reader.o, splitter.i)
+        wiring.connect(m, reader.o, words.i)
+        wiring.connect(m, words.o, splitter.i)
         wiring.connect(m, splitter.o, decoder.i)
         wiring.connect(m, writer.port, wiring.flipped(self.writes))
         wiring.connect(m, reader.port, wiring.flipped(self.reads))

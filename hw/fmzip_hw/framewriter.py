@@ -132,7 +132,8 @@ class FrameWriter(wiring.Component):
         read_inside, read_final = Signal(), Signal()
         chosen, inside, final = Signal.like(item), Signal(), Signal()
         some = Signal()  # an item has been chosen
-        chosen_value = Signal(8 * ITEM_BYTES)
+        before_index = Signal()
+        known, read_known = Signal(8 * ITEM_BYTES), Signal(8 * ITEM_BYTES)
         value = Signal(8 * ITEM_BYTES)
         lower = Signal(8 * ITEM_BYTES)
         first_tile = register(m, self.base + size.words)
@@ -154,16 +155,15 @@ class FrameWriter(wiring.Component):
             index.r_addr.eq(item - INDEX_ITEM),
         ]
         assert IndexMemory.latency == 2  # from "read" by way of "put" to "read"
-        with m.Switch(chosen):
+        with m.Switch(item):
             with m.Case(INDEX_ITEM - 2):
-                m.d.comb += chosen_value.eq(bursts)
+                m.d.comb += known.eq(bursts)
             with m.Case(INDEX_ITEM - 1):
-                m.d.comb += chosen_value.eq(tiles_crc.crc)
+                m.d.comb += known.eq(tiles_crc.crc)
             for k in range(INDEX_ITEM - 2):
                 with m.Case(k):
-                    m.d.comb += chosen_value.eq(head.as_value().word_select(k, 8 * ITEM_BYTES))
-            with m.Default():
-                m.d.comb += chosen_value.eq(Mux(inside, index.r_data, Mux(final, head_crc.crc, 0)))
+                    m.d.comb += known.eq(head.as_value().word_select(k, 8 * ITEM_BYTES))
+        rest = Mux(inside, index.r_data, Mux(final, head_crc.crc, 0))
 
         with m.FSM():
             with m.State("idle"), m.If(self.start):
@@ -193,7 +193,8 @@ class FrameWriter(wiring.Component):
                 m.d.sync += [
                     read_inside.eq(item - INDEX_ITEM < head.tiles),
                     read_final.eq(item == last_item),
-                    value.eq(chosen_value),
+                    read_known.eq(known),
+                    value.eq(Mux(before_index, read_known, rest)),
                 ]
                 m.next = "put"
             with m.State("put"):
@@ -208,6 +209,7 @@ class FrameWriter(wiring.Component):
                         some.eq(1),
                         inside.eq(read_inside),
                         final.eq(read_final),
+                        before_index.eq(item < INDEX_ITEM),
                     ]
                     m.next = "read"
                     with m.If(final):

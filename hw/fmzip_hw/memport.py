@@ -37,6 +37,33 @@ def to_row_end(address: Signal) -> Signal:
     return ROW_WORDS - address[: exact_log2(ROW_WORDS)]
 
 
+class PortSlice(wiring.Component):
+    """Cuts the paths of words between users and memory; each word is a cycle later.
+
+    Requests pass as they are: ``PortSwitch`` has cut them.
+
+    Members
+    -------
+    user : In(MemoryPort)
+    port : Out(MemoryPort)
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"user": In(MemoryPort), "port": Out(MemoryPort)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.w = w = Slice(PORT_BITS)
+        m.submodules.r = r = Slice(PORT_BITS)
+        user, port = wiring.flipped(self.user), wiring.flipped(self.port)
+        wiring.connect(m, user.request, port.request)
+        wiring.connect(m, user.w, w.i)
+        wiring.connect(m, w.o, port.w)
+        wiring.connect(m, port.r, r.i)
+        wiring.connect(m, r.o, user.r)
+        return m
+
+
 class PortSwitch(wiring.Component):
     """Gives one memory port to several users, of which one works at a time.
 

@@ -1,6 +1,6 @@
 """The board's system: link bridge, registers, stage, codec, memory port and its counters."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -13,10 +13,11 @@ from fmzip_hw.bus import BusSplitter, HostMemory
 from fmzip_hw.counters import Counters
 from fmzip_hw.csr import RegisterFile
 from fmzip_hw.framepath import FramePath
-from fmzip_hw.memport import MemoryPort, PortSwitch
+from fmzip_hw.memport import MemoryPort, PortSlice, PortSwitch
 from fmzip_hw.sdram import SdramController
 from fmzip_hw.sdrampins import sdram_pins
 from fmzip_hw.stage import Stage
+from fmzip_hw.stream import Slice
 
 _HOST = 2  # its place among the users of the memory port
 
@@ -99,17 +100,23 @@ class Soc(wiring.Component):
         wiring.connect(m, path.writes, switch.users[0])
         wiring.connect(m, path.reads, switch.users[1])
         wiring.connect(m, host_memory.port, switch.users[_HOST])
+        m.submodules.cut = cut = PortSlice()
+        wiring.connect(m, switch.port, cut.user)
         if self._sdram is None:
-            wiring.connect(m, switch.port, wiring.flipped(self.memory))
+            wiring.connect(m, cut.port, wiring.flipped(self.memory))
         else:
             m.submodules.sdram = self._sdram
-            wiring.connect(m, switch.port, self._sdram.port)
+            wiring.connect(m, cut.port, self._sdram.port)
             wiring.connect(m, self._sdram.pins, wiring.flipped(self.sdram))
-        wiring.connect(m, stage.o, path.i)
         wiring.connect(m, path.o, stage.i)
 
         control = {f: registers.w.control[bits("control", f).low]
                    for f in ("reset", "write", "read", "snapshot", "clear")}  # fmt: skip
+        beats = Slice(path.i.payload.shape())  # cuts the way from the encoder to the block RAMs
+        m.submodules.beats = ResetInserter(control["reset"])(beats)
+        wiring.connect(m, stage.o, beats.i)
+        wiring.connect(m, beats.o, path.i)
+        piece = stage.busy | path.i.valid
         m.d.comb += [
             path.head.eq(registers.w.head),
             path.multiplier.eq(registers.w.multiplier[:MULTIPLIER_BITS]),
@@ -134,7 +141,7 @@ class Soc(wiring.Component):
         status = {
             "writing": path.writing,
             "reading": path.reading,
-            "piece": stage.busy,
+            "piece": piece,
             "overflow": counters.overflow,
             "fault": path.fault,
         }
@@ -143,12 +150,12 @@ class Soc(wiring.Component):
             m.d.comb += registers.r.status[field.low : field.low + field.size].eq(value)
         for name in counters.values.signature.members:
             m.d.comb += getattr(registers.r, name).eq(getattr(counters.values, name))
-        self._count(m, counters, switch)
+        self._count(m, counters, switch, piece)
         return m
 
-    def _count(self, m: Module, counters: Counters, switch: PortSwitch) -> None:
+    def _count(self, m: Module, counters: Counters, switch: PortSwitch, piece: Value) -> None:
         """The events of every cycle. The host's own accesses to the memory are not counted."""
-        path, stage, port, events = self._path, self._stage, switch.port, counters.events
+        path, port, events = self._path, switch.port, counters.events
         request, host = port.request, Signal()
         m.d.comb += host.eq(~path.running | (switch.owner == _HOST))
         asked = request.valid & request.ready & ~host
@@ -172,7 +179,7 @@ class Soc(wiring.Component):
         moved_in = path.i.valid & path.i.ready
         m.d.comb += [
             # Waiting for the host: values are still to come or go, but there is no piece.
-            events.cycles.eq(path.running & (stage.busy | ~path.flowing)),
+            events.cycles.eq(path.running & (piece | ~path.flowing)),
             events.write_requests.eq(asked & writes),
             events.read_requests.eq(asked & ~writes),
             events.write_commands.eq(Mux(asked & writes, commands, 0)),

@@ -90,8 +90,8 @@ module DP16KD(
         else if (OCEA) held_a <= array_a;
     end
     always @(posedge CLKB) begin
-        for (k = 0; k < BYTES; k = k + 1)
-            if (write_b & ~WIDE & (BYTES == 1 | adb[k]))
+        for (k = 0; k < (WIDE ? 0 : BYTES); k = k + 1)
+            if (write_b & (BYTES == 1 | adb[k]))
                 words[at_b][BYTE * k +: BYTE] <= dib[BYTE * k +: BYTE];
         if (RSTB) array_b <= 0;
         else if (on_b & (~WEB | WRITEMODE_B == "READBEFOREWRITE"))

