@@ -1,6 +1,6 @@
 """The entropy decoder of the coder RANS: words of a frame's tiles in, slots of numbers z out."""
 
-from amaranth.hdl import Module, Mux
+from amaranth.hdl import Module, Mux, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -60,80 +60,84 @@ class RansDecoder(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.words = words = BlockFifo(word_layout(BLOCK), _WORDS)
+        m.submodules.word = word = Slice(word_layout(BLOCK))  # cuts the way back to the FIFO
         m.submodules.escapes = escapes = BlockFifo(WORD, _WORDS)
         m.submodules.sequencer = sequencer = SlotSequencer(self.loop)
-        m.submodules.former = former = ContextFormer(
-            ContextFormer.latency + RansLanes.token_latency
-        )
         m.submodules.lanes = lanes = RansLanes()
         m.submodules.slots = slots = CreditFifo(slot_layout(), depth=64)
         m.submodules.merger = merger = EscapeMerger()
-        assert former.loop == self.loop
-        wiring.connect(m, wiring.flipped(self.i), words.i)
-        wiring.connect(m, escapes.o, merger.words)
-        wiring.connect(m, slots.o, merger.i)
-        wiring.connect(m, merger.o, wiring.flipped(self.o))
-
         m.submodules.reader = reader = TileReader(
             _WORDS, ContextFormer.latency + RansLanes.byte_latency
         )
-        m.submodules.word = word = Slice(word_layout(BLOCK))  # cuts the way back to the FIFO
+        wiring.connect(m, wiring.flipped(self.i), words.i)
         wiring.connect(m, words.o, word.i)
         wiring.connect(m, word.o, reader.i)
         wiring.connect(m, reader.escapes, escapes.i)
-        step = reader.step
-        early, late = lanes.token_latency, lanes.byte_latency
-        slot_valid = register_flag(m, step, former.latency)
-        valid = [register_flag(m, slot_valid, cycles) for cycles in (early, late)]
+        wiring.connect(m, escapes.o, merger.words)
+        wiring.connect(m, slots.o, merger.i)
+        wiring.connect(m, merger.o, wiring.flipped(self.o))
+        for name in ("begin", "load", "prime", "second", "check", "raw"):
+            m.d.comb += getattr(lanes, name).eq(getattr(reader, name))
         m.d.comb += [
-            reader.pushed.eq(self.i.valid & self.i.ready),
-            reader.pushed_last.eq(self.i.payload.last),
-            reader.free.eq(slots.free),
-            reader.pop.eq(lanes.pop),
-            reader.used.eq(valid[1]),
+            lanes.word.eq(word.o.payload.data),
+            sequencer.head.eq(self.head),
+            sequencer.start.eq(self.start),
+            sequencer.hold.eq(reader.hold),
+            sequencer.whole.eq(reader.whole),
+            sequencer.step.eq(reader.step),
             reader.begun.eq(sequencer.begun),
             reader.sets.eq(sequencer.sets),
             reader.ends.eq(sequencer.slot.ends_tile),
             reader.ready.eq(sequencer.valid),
-            sequencer.hold.eq(reader.hold),
-            sequencer.whole.eq(reader.whole),
-            sequencer.step.eq(step),
-            sequencer.head.eq(self.head),
-            sequencer.start.eq(self.start),
-            former.head.eq(self.head),
-            former.slot.eq(sequencer.slot),
-            former.i_valid.eq(step),
-            former.tokens.eq(lanes.tokens),
-            former.write.eq(self.context),
+            reader.free.eq(slots.free),
+            reader.pop.eq(lanes.pop),
+            reader.pushed.eq(self.i.valid & self.i.ready),
+            reader.pushed_last.eq(self.i.payload.last),
         ]
-        for name in ("begin", "load", "prime", "second", "check", "raw"):
-            m.d.comb += getattr(lanes, name).eq(getattr(reader, name))
-        tail = register(m, self.head.channels[: ceil_log2(BLOCK)])
-        m.d.comb += [
-            lanes.tail.eq(register(m, ((1 << tail) - 1)[:BLOCK])),
-            lanes.word.eq(word.o.payload.data),
-            lanes.i_valid.eq(slot_valid),
-            lanes.partial.eq(register(m, ~sequencer.slot.keep[-1], former.latency)),
-            lanes.statistics.eq(former.o),
-            lanes.token.eq(self.token),
-            lanes.entry.eq(self.entry),
-        ]
-
-        # A tile's slots have left before the next tile's come, so either kind keeps its order.
-        raw = reader.raw
-        ends = register(m, sequencer.slot.ends_tile, former.latency)
-        last = [register(m, ends, cycles) for cycles in (early, late)]
-        m.d.comb += [
-            slots.reserve.eq(step),
-            slots.put.eq(register_flag(m, Mux(raw, valid[1], valid[0]))),
-            slots.payload.last.eq(register(m, Mux(raw, last[1], last[0]))),
-            slots.payload.raw.eq(register(m, raw)),
-        ]
-        for z, number, token in zip(slots.payload.z, lanes.bytes, lanes.tokens, strict=True):
-            m.d.comb += z.eq(register(m, Mux(raw, number, token)))
-
+        self._decode(m, sequencer, lanes)
+        m.d.comb += reader.used.eq(self._put(m, sequencer, lanes, slots, reader.raw))
         with m.If(self.start):
             m.d.sync += self.broken.eq(0)
         with m.Elif(lanes.wrong | merger.wrong):
             m.d.sync += self.broken.eq(1)
         return m
+
+    def _decode(self, m: Module, sequencer: SlotSequencer, lanes: RansLanes) -> None:
+        """Slots to statistics, to tokens, and back to the contexts of later slots."""
+        m.submodules.former = former = ContextFormer(
+            ContextFormer.latency + RansLanes.token_latency
+        )
+        assert former.loop == self.loop
+        tail = register(m, self.head.channels[: ceil_log2(BLOCK)])
+        m.d.comb += [
+            former.head.eq(self.head),
+            former.slot.eq(sequencer.slot),
+            former.i_valid.eq(sequencer.step),
+            former.tokens.eq(lanes.tokens),
+            former.write.eq(self.context),
+            lanes.i_valid.eq(register_flag(m, sequencer.step, former.latency)),
+            lanes.partial.eq(register(m, ~sequencer.slot.keep[-1], former.latency)),
+            lanes.tail.eq(register(m, ((1 << tail) - 1)[:BLOCK])),
+            lanes.statistics.eq(former.o),
+            lanes.token.eq(self.token),
+            lanes.entry.eq(self.entry),
+        ]
+
+    def _put(
+        self, m: Module, sequencer: SlotSequencer, lanes: RansLanes, slots: CreditFifo, raw: Value
+    ) -> Value:
+        """Tokens, or bytes of a raw tile, into their places; when bytes are taken for a slot."""
+        # A tile's slots have left before the next tile's come, so either kind keeps its order.
+        cycles = lanes.token_latency, lanes.byte_latency
+        ends = register(m, sequencer.slot.ends_tile, ContextFormer.latency)
+        early, late = (register_flag(m, lanes.i_valid, count) for count in cycles)
+        last_early, last_late = (register(m, ends, count) for count in cycles)
+        m.d.comb += [
+            slots.reserve.eq(sequencer.step),
+            slots.put.eq(register_flag(m, Mux(raw, late, early))),
+            slots.payload.last.eq(register(m, Mux(raw, last_late, last_early))),
+            slots.payload.raw.eq(register(m, raw)),
+        ]
+        for z, number, token in zip(slots.payload.z, lanes.bytes, lanes.tokens, strict=True):
+            m.d.comb += z.eq(register(m, Mux(raw, number, token)))
+        return late
