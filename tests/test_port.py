@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import serial
 from tests.board_bench import Checker, case_of
 
 from fmzip import port as transport
@@ -198,6 +199,30 @@ def test_a_frame_goes_through_the_uart_bit_by_bit() -> None:
         device.write_memory(4096, data)
         assert device.read_memory(4096, len(data)) == data
         Checker(device).check(CASE)
+
+
+# Real ports --------------------------------------------------------------------------------------
+
+
+def test_a_serial_port_is_asked_to_be_quick_and_may_refuse(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[bool] = []
+
+    def mode(self: serial.Serial, low: bool) -> None:
+        asked.append(low)
+        raise ValueError("Failed to update ASYNC_LOW_LATENCY flag")
+
+    monkeypatch.setattr(serial.Serial, "set_low_latency_mode", mode)
+    monkeypatch.setattr(transport, "REPLY_TIMEOUT_S", 0.1)
+    ours, theirs = os.openpty()
+    try:
+        with pytest.raises(LinkError, match=r"no answer within 0\.1 s"):
+            Port(os.ttyname(theirs), "terminal")
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert asked == [True]
 
 
 # What the board says -----------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import entry_points
 
@@ -155,13 +155,18 @@ def _open(port: str) -> serial.SerialBase:
     url = f"{scheme}://{rest.removeprefix('//')}" if colon and scheme in known else port
     with _link_errors(port.rstrip(":")):
         try:
-            return serial.serial_for_url(
+            line = serial.serial_for_url(
                 url, baudrate=BAUD, timeout=_OPEN_TIMEOUT_S, write_timeout=REPLY_TIMEOUT_S
             )
         except (FmzipError, OSError, ValueError):
             raise
         except Exception as error:  # what pyserial's handlers make of odd URLs
             raise ValueError(f"not a port: {error}") from None
+    # An FTDI chip then hands on short replies after 1 ms, not 16. Not every port knows of this.
+    if hasattr(line, "set_low_latency_mode"):
+        with suppress(OSError, ValueError, NotImplementedError):
+            line.set_low_latency_mode(True)
+    return line
 
 
 @contextmanager
