@@ -118,6 +118,12 @@ int main(int argc, char **argv) {
             chip->clock(sdram_pins(soc));
             edge(soc);
         }
+        // Before the host is heard: its first frame then takes as many cycles as any other.
+        while (!chip->powered_up()) {
+            settle(soc);
+            chip->clock(sdram_pins(soc));
+            edge(soc);
+        }
     };
     power_up();
     for (bool flush = false;;) {
