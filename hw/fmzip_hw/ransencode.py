@@ -62,7 +62,6 @@ class RansEncoder(wiring.Component):
         wiring.connect(m, forward.escapes, escapes.i)
         wiring.connect(m, escapes.o, drain.escapes)
         wiring.connect(m, drain.o, wiring.flipped(self.o))
-        turn = forward.tile.valid & ~drain.full
         m.d.comb += [
             forward.start.eq(self.start),
             forward.context.eq(self.context),
@@ -74,9 +73,9 @@ class RansEncoder(wiring.Component):
             backward.write.eq(forward.write),
             backward.slot.eq(forward.slot),
             backward.tile.payload.eq(forward.tile.payload),
-            backward.tile.valid.eq(turn),
-            forward.tile.ready.eq(backward.tile.ready & ~drain.full),
-            drain.taken.eq(turn & backward.tile.ready),
+            backward.tile.valid.eq(forward.tile.valid & ~drain.full),
+            forward.tile.ready.eq(backward.tile.ready),
+            drain.taken.eq(backward.tile.ready),
             backward.hold.eq(drain.hold),
             drain.write.eq(backward.o_write),
             drain.bits.eq(backward.o_bits),

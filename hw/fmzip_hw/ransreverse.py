@@ -99,7 +99,7 @@ class BackwardPass(wiring.Component):
 
     in_flight = ReversalBuffer.latency + 5 + RansStates.latency + 1 + ByteStacker.latency + 4
 
-    tile_gap = 2 * STATE_SETS + 2  # the states, which take two cycles each
+    tile_gap = 2 * STATE_SETS + 3  # the states take two cycles each
 
     def __init__(self, depth: int):
         self._buffer = ReversalBuffer(PassedLayout.size, depth)
@@ -203,8 +203,11 @@ class _Control:
         top_set = Signal.like(self.set)
         at_once = ~tile.raw & (top_set == STATE_SETS - 1)  # without a pause
         with m.FSM():
-            with m.State("idle"):
-                m.d.comb += [top.tile.ready.eq(1), buffer.turn.eq(top.tile.valid)]
+            with m.State("idle"), m.If(top.tile.valid):
+                m.next = "turn"
+            with m.State("turn"):
+                # On its own, since much hangs on it.
+                m.d.comb += [top.tile.ready.eq(1), buffer.turn.eq(1)]
                 m.d.sync += [
                     tile.eq(top.tile.payload),
                     self.set.eq(highest.latest),
@@ -212,8 +215,7 @@ class _Control:
                     fresh_left.eq(STATE_SETS),
                     self.fresh.eq(1),
                 ]
-                with m.If(top.tile.valid):
-                    m.next = "slots"
+                m.next = "slots"
             with m.State("slots"):
                 m.d.comb += [
                     buffer.step.eq(go),
