@@ -132,6 +132,23 @@ class InLoop:
 
         return Pass(self._network.graph.run(pictures, at_map), bus_bytes)
 
+    def some_pass(self, pictures: torch.Tensor, codecs: Mapping[str, InLoopCodec]) -> torch.Tensor:
+        """Logits of the int8 network with a codec at some of its maps.
+
+        Parameters
+        ----------
+        codecs : by name of the map; the others are stored as they are
+        """
+
+        def at_map(m: Map, values: torch.Tensor) -> torch.Tensor:
+            quantiser = self._quantisers[m.name]
+            if m.name not in codecs:
+                return quantiser.dequantise(quantiser.round(values))
+            decoded, _ = codecs[m.name](quantiser.quantise(values))
+            return quantiser.dequantise(decoded)
+
+        return self._network.graph.run(pictures, at_map)
+
 
 class MapByMap:
     """A codec in the loop that is NumPy code for one map.

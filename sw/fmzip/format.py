@@ -256,6 +256,14 @@ class Tile(NamedTuple):
     rows: int
     cols: int
 
+    @property
+    def row_slice(self) -> slice:
+        return slice(self.row, self.row + self.rows)
+
+    @property
+    def col_slice(self) -> slice:
+        return slice(self.col, self.col + self.cols)
+
 
 @dataclass(frozen=True)
 class FrameConfig:

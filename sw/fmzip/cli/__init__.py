@@ -5,6 +5,7 @@ What is slow to import is imported in the command that needs it, so that ``--hel
 """
 
 from fmzip.cli import (  # noqa: F401 (importing them adds their commands)
+    allocate,
     bitstream,
     board,
     documents,

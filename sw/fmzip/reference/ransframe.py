@@ -55,7 +55,7 @@ def check_coding(config: FrameConfig, coding: Coding | None) -> Coding:
 
 def numbers(values: np.ndarray, config: FrameConfig, coding: Coding, tile: Tile) -> np.ndarray:
     """Numbers z of a tile, see ``planes``."""
-    part = values[:, tile.row : tile.row + tile.rows, tile.col : tile.col + tile.cols]
+    part = values[:, tile.row_slice, tile.col_slice]
     return planes.numbers(part, config, coding.diffusion)
 
 
@@ -132,9 +132,7 @@ def decode_tiles(
             raise FormatError(f"tile {t}: {error}") from None
     values = np.empty(shape, DTYPES[config.dtype])
     for tile, z in zip(config.iter_tiles(), found, strict=True):
-        values[:, tile.row : tile.row + tile.rows, tile.col : tile.col + tile.cols] = (
-            planes.values_of(z, config, tile)
-        )
+        values[:, tile.row_slice, tile.col_slice] = planes.values_of(z, config, tile)
     return values
 
 

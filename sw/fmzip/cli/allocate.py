@@ -1,0 +1,105 @@
+"""The command that finds the codec of a network."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from fmzip.cli.app import app
+from fmzip.cli.checks import check_pair, check_writable, numbers_of, say_what_is_slow
+from fmzip.errors import FmzipError
+from fmzip.files import write_atomic
+
+
+@app.command()
+def allocate(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="CODEC.toml", help="file to write")
+    ],
+    budget: Annotated[
+        str,
+        typer.Option(
+            metavar="BUDGET,BUDGET...",
+            help="kl=NATS, drop=POINTS, bits=PER_VALUE or lossless; several make a front, "
+            "a file for each",
+        ),
+    ] = "kl=0.05",
+    model: Annotated[
+        str | None,
+        typer.Option(help="name of a network, FILE.py:CALLABLE or FILE.onnx; else the stand-in"),
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help=".safetensors or .pth")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="folder with labels.csv, one folder per class, or .npz")
+    ] = None,
+    name: Annotated[str, typer.Option(help="of the codec in results")] = "fmz",
+    calibration: Annotated[
+        int | None, typer.Option(min=1, help="pictures to work on; 64, or fewer")
+    ] = None,
+    scales: Annotated[
+        Literal["max", "percentile", "mse"], typer.Option(help="range of the integers")
+    ] = "max",
+    uniform: Annotated[
+        bool, typer.Option("--uniform", help="one step factor for all maps, to compare with")
+    ] = False,
+    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
+    resume: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="keep work there, and go on with it")
+    ] = None,
+    size: Annotated[int | None, typer.Option(min=1, help="side of a picture in pixels")] = None,
+    mean: Annotated[
+        str | None, typer.Option(metavar="X,X,X", help="of each channel, for pixels in 0..1")
+    ] = None,
+    std: Annotated[str | None, typer.Option(metavar="X,X,X", help="of each channel")] = None,
+) -> None:
+    """Choose transform, step, rounding and tables of every map of a network, without training."""
+    normalisation = numbers_of(mean, "--mean"), numbers_of(std, "--std")
+    check_writable(output)
+    check_pair(weights, output)
+    say_what_is_slow()
+    from rich.console import Console
+    from rich.table import Table
+
+    from fmzip import codecfile
+    from fmzip.experiments.allocate import AllocateConfig, Allocation, parse_budget
+    from fmzip.experiments.progress import bar
+    from fmzip_models.spec import Input
+
+    known = Input(size, *normalisation)
+    try:
+        budgets = tuple(parse_budget(part.strip()) for part in budget.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--budget") from None
+    config = AllocateConfig(
+        budgets, model, weights, images, name, calibration, scales, device, resume,
+        known if known != Input() else None, uniform,
+    )  # fmt: skip
+    allocation = Allocation(config)
+    try:
+        with bar("steps") as (progress, task):
+
+            def report(what: str, done: int, total: int) -> None:
+                progress.update(task, description=what, completed=done, total=total or None)
+
+            codecs = allocation.run(report)
+    except KeyboardInterrupt:
+        raise FmzipError(
+            "interrupted; finished maps are kept, and the same command goes on behind them"
+        ) from None
+    table = Table(
+        title=f"{codecs[0].network}, on {codecs[0].about['calibration_pictures']} pictures"
+    )
+    for column in ("budget", "bits per value", "KL, nats", "expected drop", "agreement", "file"):
+        table.add_column(column, justify="left" if column in ("budget", "file") else "right")
+    for found in codecs:
+        about = found.about
+        path = output
+        if len(codecs) > 1:
+            path = output.with_stem(f"{output.stem}-{str(about['budget']).replace('=', '')}")
+        write_atomic(path, codecfile.dump(found).encode())
+        table.add_row(
+            str(about["budget"]), f"{about['bits_per_value']:.3f}", f"{about['kl']:.4f}",
+            f"{about['expected_drop']:.2f} points", f"{about['agreement']:.1f} %", str(path),
+        )  # fmt: skip
+    allocation.discard()
+    Console().print(table)

@@ -1,0 +1,440 @@
+"""The codec of a network: transform, step, rounding and tables of each map, for a budget.
+
+1. Each map alone: what a few ways to quantise it cost in divergence and save in bits
+   (``sensitivity``). That takes nearly all the time, and finished maps are kept.
+2. Allocation: for a price of a nat in bits, each map's best choice; the price is searched until the
+   network with all maps compressed, and its modules recalibrated, meets the budget.
+3. Tables of the coder RANS from the symbols of that network, and what its frames take.
+
+All on calibration pictures, without labels and without random numbers.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fmzip.codecfile import CodecFile, Correction, LayerCodec
+from fmzip.errors import FmzipError
+from fmzip.experiments import metrics, sensitivity
+from fmzip.experiments.checkpoint import Checkpoint
+from fmzip.experiments.evaluate import check_device, cores
+from fmzip.experiments.manifest import network_digest, pictures_digest, source_digest
+from fmzip.experiments.prepare import CALIBRATION
+from fmzip.experiments.sensitivity import Candidate, Curve
+from fmzip.format import RANS_STEP_MIN, Transform
+from fmzip_models import quantise, recalibrate
+from fmzip_models.capture import Calibration, calibrate
+from fmzip_models.default import open_job
+from fmzip_models.in_loop import InLoop
+from fmzip_models.rans_loop import Quantising, RansLoop
+from fmzip_models.spec import Input
+from fmzip_models.zoo import Network
+
+BUDGETS = ("kl", "drop", "bits")
+_PRICE = 6.0  # first price of a nat, in bits per value of the network
+_TRIES = 9
+_CLOSE = 0.98  # of a budget: then the search ends
+_BATCH = 32
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What an allocation may cost.
+
+    Parameters
+    ----------
+    measure : ``kl`` nats, ``drop`` expected drop of top-1 in points (see ``expected_drop``),
+        ``bits`` per value, all counted; or ``lossless``
+    limit : most of it
+
+    Raises
+    ------
+    ValueError : an unknown measure, or a limit that is not a positive number
+    """
+
+    measure: str
+    limit: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.measure == "lossless":
+            return
+        if self.measure not in BUDGETS:
+            raise ValueError(
+                f"budget must be lossless, or {' or '.join(BUDGETS)} and a limit, "
+                f"such as kl=0.05, not {self.measure!r}"
+            )
+        if not 0 < self.limit < math.inf:
+            raise ValueError(f"limit of {self.measure} must be above 0, not {self.limit:g}")
+
+    def __str__(self) -> str:
+        return self.measure if self.measure == "lossless" else f"{self.measure}={self.limit:g}"
+
+
+def parse_budget(text: str) -> Budget:
+    """A budget such as ``kl=0.05``, ``drop=0.5``, ``bits=1.6`` or ``lossless``."""
+    measure, found, limit = text.partition("=")
+    if not found:
+        return Budget(measure)
+    try:
+        return Budget(measure, float(limit))
+    except ValueError as error:
+        if "could not convert" in str(error):
+            raise ValueError(f"limit of {measure} must be a number, not {limit!r}") from None
+        raise
+
+
+def expected_drop(plain: np.ndarray, logits: np.ndarray) -> float:
+    """Drop of top-1, points, if the plain network's probabilities are right; needs no labels.
+
+    The mean of ``p(own answer) - p(new answer)``, p of the plain network. On a few dozen pictures
+    it is far less noisy than the drop of counted answers.
+    """
+    wide = plain.astype(np.float64)
+    p = np.exp(wide - wide.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    rows = np.arange(len(p))
+    return 100 * float((p[rows, plain.argmax(axis=1)] - p[rows, logits.argmax(axis=1)]).mean())
+
+
+@dataclass(frozen=True)
+class AllocateConfig:
+    """What to run; members that are not explained here are those of ``MeasureConfig``.
+
+    Parameters
+    ----------
+    budgets : one result each
+    name : of the codec
+    uniform : one step factor and one transform for all maps, without allocation: what allocation
+        is compared with
+    """
+
+    budgets: tuple[Budget, ...]
+    model: str | None = None
+    weights: Path | None = None
+    images: Path | None = None
+    name: str = "fmz"
+    calibration: int | None = None
+    scales: str = "max"
+    device: str = "cpu"
+    resume: Path | None = None
+    input: Input | None = None
+    uniform: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.budgets:
+            raise ValueError("give at least one budget")
+        if self.calibration is not None and self.calibration < 1:
+            raise ValueError(f"calibration must be at least 1, not {self.calibration}")
+        quantise.check_method(self.scales)
+
+
+@dataclass
+class _Point:
+    """A network with all maps compressed, as calibration pictures see it."""
+
+    price: float
+    quantising: dict[str, Quantising]
+    corrections: dict[str, Correction]
+    logits: np.ndarray
+    bits_bound: float
+    found: dict[str, float] = field(default_factory=dict)
+
+
+class Allocation:
+    """One run, which can be interrupted and begun again.
+
+    Parameters
+    ----------
+    config : what to run
+    """
+
+    def __init__(self, config: AllocateConfig) -> None:
+        self.config = config
+        self._checkpoint: Checkpoint | None = None
+
+    def run(self, progress: Progress = lambda *_: None) -> list[CodecFile]:
+        """A codec for each budget.
+
+        Raises
+        ------
+        ValueError, FmzipError : something cannot be used, or a budget cannot be met
+        KeyboardInterrupt : finished maps are kept, and the next run goes on behind them
+        """
+        with redirect_stdout(sys.stderr), torch.no_grad(), _threads() as threads:
+            return self._run(progress, threads)
+
+    def discard(self) -> None:
+        """Remove unfinished work, unless its directory was named by the user."""
+        if self._checkpoint is not None:
+            self._checkpoint.discard()
+
+    def _run(self, progress: Progress, threads: Executor) -> list[CodecFile]:
+        config = self.config
+        device = check_device(config.device)
+        progress("opening network and pictures", 0, 0)
+        network, pictures = open_job(config.model, config.weights, config.images, config.input)
+        if len(pictures) < 2:
+            raise FmzipError("needs two pictures or more: not all of them may calibrate")
+        count = config.calibration or min(CALIBRATION, max(1, len(pictures) // 4))
+        indices, _ = pictures.split(count)
+        progress(f"calibrating on {len(indices)} pictures", 0, 0)
+        calibration = calibrate(network, pictures, indices, config.scales)
+        weights_hash = network_digest(network)
+        about = {
+            "what": "sensitivity",
+            "weights": weights_hash,
+            "pictures": pictures_digest(pictures, indices),
+            "scales": config.scales,
+            "device": config.device,
+            "sources": source_digest("fmzip", "fmzip_models"),
+        }
+        self._checkpoint = Checkpoint(about, config.resume)
+        network.module.to(device)
+        whole = network.normalise(pictures.read(indices)).to(device)
+        work = _Work(network, calibration, whole, threads, progress)
+        curves = {} if config.uniform else work.curves(self._checkpoint, config.budgets)
+        return [
+            self._codec(work, budget, curves, weights_hash, len(indices))
+            for budget in config.budgets
+        ]
+
+    def _codec(
+        self, work: "_Work", budget: Budget, curves: dict[str, list[Curve]], weights_hash: str,
+        pictures: int,
+    ) -> CodecFile:  # fmt: skip
+        config = self.config
+        if budget.measure == "lossless":
+            point = work.lossless()
+        elif config.uniform:
+            point = work.search(budget, work.uniform)
+        else:
+            point = work.search(
+                budget, lambda price: sensitivity.choose(curves, work.values, price)
+            )
+        layers = work.finish(point)
+        return CodecFile(
+            config.name, work.network.name, weights_hash, layers, point.corrections,
+            {
+                "budget": str(budget),
+                "calibration_pictures": pictures,
+                "bits_per_value": round(point.found["bits"], 4),
+                "bits_bound": round(point.bits_bound, 4),
+                "kl": round(point.found["kl"], 5),
+                "expected_drop": round(point.found["drop"], 3),
+                "agreement": round(metrics.agreement(work.plain, point.logits), 2),
+                "table_bytes": sum(len(c.coding.tables.to_bytes()) for c in layers.values()),
+            },
+        )  # fmt: skip
+
+
+class _Work:
+    """The network on its calibration pictures.
+
+    Parameters
+    ----------
+    pictures : float32 [n, channels, H, W], where the network is
+    """
+
+    def __init__(
+        self, network: Network, calibration: Calibration, pictures: torch.Tensor,
+        threads: Executor, progress: Progress,
+    ) -> None:  # fmt: skip
+        self.network, self._calibration, self._pictures = network, calibration, pictures
+        self._threads, self._progress = threads, progress
+        self._loop = InLoop(network, calibration.scales, pictures.device)
+        self._maps = network.graph.maps
+        self.values = {m.name: m.values for m in self._maps}
+        self._total = sum(self.values.values())
+        self._batches = list(pictures.split(_BATCH))
+        self.plain = self._logits({})
+        self._moments = recalibrate.moments(
+            network.module, lambda: self._loop.some_pass(pictures, {})
+        )
+
+    def _logits(self, codecs: Mapping[str, Any]) -> np.ndarray:
+        found = [self._loop.some_pass(batch, codecs) for batch in self._batches]
+        return torch.cat(found).cpu().numpy()
+
+    def curves(self, checkpoint: Checkpoint, budgets: tuple[Budget, ...]) -> dict[str, list[Curve]]:
+        """The choices of each map, measured or taken from unfinished work."""
+        if all(budget.measure == "lossless" for budget in budgets):
+            return {}
+        each = len(sensitivity.CANDIDATES) * len(sensitivity.STEPS_STD)
+        done, total = 0, each * len(self._maps)
+        curves = {}
+        for k, m in enumerate(self._maps):
+            rows = len(sensitivity.CANDIDATES)
+            known = checkpoint.load(k, ("kl", "bits"), rows)
+            if known is None:
+                place = [done]
+
+                def step(place: list[int] = place, name: str = m.name) -> None:
+                    place[0] += 1
+                    self._progress(f"quantising {name} alone", place[0], total)
+
+                kl, bits = sensitivity.measure_map(
+                    m, self._calibration, self._loop, self._batches, self.plain, self._threads, step
+                )
+                known = {"kl": kl, "bits": bits}
+                checkpoint.save(k, known)
+            done += each
+            self._progress(f"quantising {m.name} alone", done, total)
+            curves[m.name] = [
+                sensitivity.curve(candidate, known["kl"][c], known["bits"][c])
+                for c, candidate in enumerate(sensitivity.CANDIDATES)
+            ]
+        return curves
+
+    def uniform(self, price: float) -> dict[str, tuple[Candidate, float]]:
+        """One step factor for all maps, in place of a price."""
+        factor = (_PRICE * self._total / price) ** 0.5 / 2
+        return {m.name: (sensitivity.CANDIDATES[0], factor) for m in self._maps}
+
+    def search(
+        self, budget: Budget, choose: Callable[[float], dict[str, tuple[Candidate, float]]]
+    ) -> _Point:
+        """The cheapest network within a budget; FmzipError where there is none.
+
+        Divergence falls about like the price rises, and so does the number of bits with its
+        logarithm: a secant between the nearest points on either side finds the price.
+        """
+        over: tuple[float, float] | None = None  # log price and excess of a point beyond
+        best: tuple[float, float, _Point] | None = None
+        price = math.log(_PRICE * self._total)
+        overhead = 1.05  # of frames over the bound; known once a point is finished
+        for attempt in range(_TRIES):
+            self._progress(f"searching for {budget}", attempt, _TRIES)
+            point = self.at(choose(math.exp(price)), math.exp(price))
+            point.found["bits"] = point.bits_bound * overhead
+            excess = _excess(budget, point)
+            if excess <= 0 and (best is None or excess > best[1]):
+                # Frames are sized only where that decides.
+                self._size(point)
+                overhead = point.found["bits"] / point.bits_bound
+                excess = _excess(budget, point)
+            if excess <= 0:
+                if best is None or excess > best[1]:  # nearer to the budget: fewer bits
+                    best = price, excess, point
+                if excess > math.log(_CLOSE):
+                    break
+            elif over is None or abs(excess) < abs(over[1]):
+                over = price, excess
+            price = _next_price(budget, price, excess, best, over)
+        if best is None:
+            raise FmzipError(f"{self.network.name}: no allocation found within {budget}")
+        return best[2]
+
+    def lossless(self) -> _Point:
+        """All maps as they are: step of 1 LSB, no transform."""
+        chosen = {}
+        for m in self._maps:
+            frame = sensitivity.frame_of(m, self._calibration, Transform.BYPASS, RANS_STEP_MIN)
+            chosen[m.name] = Quantising(frame, Candidate(Transform.BYPASS).diffusion, self._threads)
+        point = self._point(chosen, {}, 0.0)
+        if (point.logits != self.plain).any():
+            raise FmzipError(
+                f"{self.network.name}: a map has values more than 128 from its zero point: "
+                f"it cannot be lossless"
+            )
+        self._size(point)
+        return point
+
+    def at(self, chosen: Mapping[str, tuple[Candidate, float]], price: float) -> _Point:
+        """The network with all maps quantised, its modules recalibrated."""
+
+        def codecs() -> dict[str, Quantising]:
+            found = {}
+            for m in self._maps:
+                candidate, step_std = chosen[m.name]
+                step = sensitivity.step_units(step_std, self._calibration, m.name)
+                frame = sensitivity.frame_of(m, self._calibration, candidate.transform, step)
+                found[m.name] = Quantising(frame, candidate.diffusion, self._threads)
+            return found
+
+        first = codecs()
+        corrections = recalibrate.find(
+            self.network.module, self._moments, lambda: self._loop.some_pass(self._pictures, first)
+        )
+        return self._point(codecs(), corrections, price)
+
+    def _point(
+        self, quantising: dict[str, Quantising], corrections: dict[str, Correction], price: float
+    ) -> _Point:
+        with recalibrate.applied(self.network.module, corrections):
+            logits = self._logits(quantising)
+        bits = sum(q.bits_per_value * self.values[name] for name, q in quantising.items())
+        point = _Point(price, quantising, corrections, logits, bits / self._total)
+        point.found["kl"] = metrics.kl_nats(self.plain, logits)
+        point.found["drop"] = expected_drop(self.plain, logits)
+        return point
+
+    def _size(self, point: _Point) -> None:
+        """Bits of the frames of all calibration pictures, every bit counted."""
+        layers = self.finish(point)
+        sizes: dict[str, int] = {}
+
+        def sizing(name: str, layer: LayerCodec) -> Callable[[torch.Tensor], Any]:
+            codec = RansLoop(layer.frame(), layer.coding, self._threads)
+
+            def run(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+                decoded, bus_bytes = codec(values)
+                sizes[name] = sizes.get(name, 0) + int(bus_bytes.sum())
+                return decoded, bus_bytes
+
+            return run
+
+        with recalibrate.applied(self.network.module, point.corrections):
+            self._logits({name: sizing(name, layer) for name, layer in layers.items()})
+        point.found["bits"] = 8 * sum(sizes.values()) / (self._total * len(self._pictures))
+
+    def finish(self, point: _Point) -> dict[str, LayerCodec]:
+        """Tables and all else of each map, from what was counted at a point."""
+        layers = {}
+        for m in self._maps:
+            quantising = point.quantising[m.name]
+            transform, coding = quantising.finished()
+            scale = self._calibration.scales[m.name]
+            layers[m.name] = LayerCodec(
+                m.shape, scale.scale, scale.zero_point, scale.dtype, transform,
+                quantising.config.step, coding,
+            )  # fmt: skip
+        return layers
+
+
+def _excess(budget: Budget, point: _Point) -> float:
+    """Logarithm of what a point takes, over the budget's limit."""
+    return math.log(max(point.found[budget.measure], 1e-9) / budget.limit)
+
+
+def _next_price(
+    budget: Budget, price: float, excess: float,
+    best: tuple[float, float, _Point] | None, over: tuple[float, float] | None,
+) -> float:  # fmt: skip
+    """Logarithm of the price to try next."""
+    if best is not None and over is not None and best[0] != over[0]:
+        low, high = best[1], over[1]
+        # A little inside, so that the budget is met.
+        share = (0 - low) / (high - low) * 0.97
+        return best[0] + share * (over[0] - best[0])
+    slope = 1.0 if budget.measure == "bits" else -1.0
+    if budget.measure == "bits":
+        excess *= 3  # bits change slowly with the price
+    return price - slope * (excess + (0.05 if excess > 0 else -0.0))
+
+
+@contextmanager
+def _threads() -> Iterator[Executor]:
+    with ThreadPoolExecutor(cores()) as pool:
+        yield pool
+
+
+__all__ = ["AllocateConfig", "Allocation", "Budget", "expected_drop", "parse_budget"]

@@ -1,0 +1,141 @@
+"""What each stored map costs and saves alone: divergence and bits for a few ways to quantise it."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from fmzip.experiments import metrics
+from fmzip.format import (
+    RANS_STEP_MIN,
+    RANS_STEP_PER_LSB,
+    STEP_MAX,
+    Coder,
+    FrameConfig,
+    Transform,
+    default_rans_tile,
+)
+from fmzip.tables import Diffusion
+from fmzip_models.capture import Calibration
+from fmzip_models.in_loop import InLoop
+from fmzip_models.maps import Map
+from fmzip_models.rans_loop import Quantising
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A way to quantise a map; the step is chosen apart."""
+
+    transform: Transform
+    diffusion: Diffusion = field(default_factory=Diffusion)
+
+
+# Measured on ResNet-18 (see docs/decisions/0010): more ways, or finer weights, gain below 1 %.
+CANDIDATES = (
+    Candidate(Transform.BYPASS),
+    Candidate(Transform.BYPASS, Diffusion(102, 8, 8, 4)),
+    Candidate(Transform.BYPASS, Diffusion(102, 12, 12, 9)),
+    Candidate(Transform.WHT4),
+)
+STEPS_STD = (0.2, 0.4, 0.8, 1.2)  # at which each is measured, in standard deviations
+_FINE_STD = np.exp(np.arange(np.log(0.1), np.log(1.6), np.log(1.05)))  # that may be chosen
+
+
+def step_units(step_std: float, calibration: Calibration, name: str) -> int:
+    """A step in standard deviations of a map's integers, in units of the frame."""
+    units = round(step_std * calibration.std_lsb[name] * RANS_STEP_PER_LSB)
+    return max(RANS_STEP_MIN, min(STEP_MAX, units))
+
+
+def frame_of(m: Map, calibration: Calibration, transform: Transform, step: int) -> FrameConfig:
+    """Frames of a map, without tables."""
+    scale = calibration.scales[m.name]
+    rows, cols = default_rans_tile(*m.shape, transform)
+    return FrameConfig(
+        *m.shape, scale.dtype, scale.zero_point, rows, cols,
+        transform=transform, coder=Coder.RANS, step=step,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One candidate of one map, by its step.
+
+    Members
+    -------
+    candidate : which
+    step_std : float64 [n], steps that may be chosen, in standard deviations
+    kl : float64 [n], nats, when this map alone is quantised so
+    bits : float64 [n], per value
+    """
+
+    candidate: Candidate
+    step_std: np.ndarray
+    kl: np.ndarray
+    bits: np.ndarray
+
+
+def curve(candidate: Candidate, kl: np.ndarray, bits: np.ndarray) -> Curve:
+    """A smooth curve through what was measured at ``STEPS_STD``.
+
+    Divergences of a few dozen pictures are noisy: parabolas over the logarithm of the step take a
+    good part of that out, which at equal bits halves what is lost to noise in the choice of steps.
+    """
+    at, fine = np.log(STEPS_STD), np.log(_FINE_STD)
+    smooth = np.exp(np.polyval(np.polyfit(at, np.log(np.maximum(kl, 1e-9)), 2), fine))
+    # A parabola may turn: a larger step never costs less.
+    smooth = np.maximum.accumulate(smooth)
+    size = np.minimum.accumulate(np.polyval(np.polyfit(at, bits, 2), fine))
+    return Curve(candidate, _FINE_STD, smooth, np.maximum(size, 0.01))
+
+
+def measure_map(
+    m: Map, calibration: Calibration, loop: InLoop, batches: list[torch.Tensor],
+    plain: np.ndarray, threads: Executor | None,
+    each: Callable[[], None] = lambda: None,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Divergence and bits of all candidates of one map: float64 [candidates, steps] each.
+
+    Parameters
+    ----------
+    batches : pictures, see ``Network.normalise``
+    plain : logits of the int8 network, of all of them
+    each : called behind each of them
+    """
+    kl = np.empty((len(CANDIDATES), len(STEPS_STD)))
+    bits = np.empty_like(kl)
+    for k, candidate in enumerate(CANDIDATES):
+        for s, step_std in enumerate(STEPS_STD):
+            step = step_units(step_std, calibration, m.name)
+            frame = frame_of(m, calibration, candidate.transform, step)
+            quantising = Quantising(frame, candidate.diffusion, threads)
+            logits = [loop.some_pass(batch, {m.name: quantising}) for batch in batches]
+            kl[k, s] = metrics.kl_nats(plain, torch.cat(logits).cpu().numpy())
+            bits[k, s] = quantising.bits_per_value
+            each()
+    return kl, bits
+
+
+def choose(
+    curves: Mapping[str, list[Curve]], values: Mapping[str, int], price: float
+) -> dict[str, tuple[Candidate, float]]:
+    """Candidate and step of each map with the least of bits plus ``price`` times divergence.
+
+    That is where a greedy selection by divergence per bit saved ends up, on the convex hull of each
+    map's choices (Shoham and Gersho, IEEE Trans. ASSP 36(9), 1988); the idea to allocate by what a
+    bit costs in accuracy is that of Tai et al., arXiv 2110.08828.
+
+    Parameters
+    ----------
+    curves : of each map, by name
+    values : of each map
+    price : bits that a nat is worth
+    """
+    chosen = {}
+    for name, of in curves.items():
+        costs = [values[name] * c.bits + price * c.kl for c in of]
+        k = int(np.argmin([cost.min() for cost in costs]))
+        chosen[name] = (of[k].candidate, float(of[k].step_std[costs[k].argmin()]))
+    return chosen
