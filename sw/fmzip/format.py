@@ -373,6 +373,11 @@ class FrameConfig:
         return self.channels * self.height * self.width
 
     @property
+    def step_lsb(self) -> float:
+        """Quantisation step in LSB of an orthonormal transform."""
+        return self.step / (RANS_STEP_PER_LSB if self.rans else STEP_PER_LSB)
+
+    @property
     def burst_bytes(self) -> int:
         return 1 << self.burst_log2
 
@@ -395,6 +400,15 @@ class FrameConfig:
     @property
     def tiles(self) -> int:
         return ceil_div(self.height, self.tile_rows) * ceil_div(self.width, self.tile_cols)
+
+    @property
+    def slots(self) -> int:
+        """Beats of 8 that a codec takes for a frame: blocks, or slots of the coder RANS."""
+        if not self.rans:
+            return self.height * self.width * self.blocks_per_pixel
+        side = POSITION_SIDE[self.transform]
+        positions = ceil_div(self.height, side) * ceil_div(self.width, side)
+        return positions * self.planes * self.blocks_per_pixel
 
     @property
     def tile_blocks(self) -> int:

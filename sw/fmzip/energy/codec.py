@@ -59,7 +59,19 @@ class Operations:
 _TRANSFORM_BITS = 50 * 18 / 8
 _ENCODE = Operations(_TRANSFORM_BITS + 11, 18 * 17, 8, 2)
 _DECODE = Operations(_TRANSFORM_BITS + 13 + 8, 12 * 16, 0, 2)
-_OPERATIONS = {"dctcm": (_ENCODE, _DECODE), "dctcm-width": (_ENCODE, _DECODE)}
+# fmz: 2 additions of 11 bits for a Walsh-Hadamard transform; the encoder multiplies 11 by 17 bits,
+# three errors of 9 bits by 4, a state of 16 bits by a reciprocal of 17, its quotient of 8 by a
+# frequency of 8, and adds in 17 bits or so six times. Its buffers: class (3 bits) and error (9) of
+# the row above, symbol and statistic (13) until the tile is turned round, each written and read;
+# read from tables: statistic (5), limit and price (13), frequency, sum and reciprocal (36). The
+# decoder multiplies 8 by 8 and 11 by 16; classes, and statistic, token and frequency read.
+_FMZ_ENCODE = Operations(2 * 11 + 6 * 17, 11 * 17 + 3 * 9 * 4 + 16 * 17 + 8 * 8, 2 * 25 + 54, 2)
+_FMZ_DECODE = Operations(2 * 11 + 4 * 17, 8 * 8 + 11 * 16, 2 * 3 + 5 + 5 + 16, 2)
+_OPERATIONS = {
+    "dctcm": (_ENCODE, _DECODE),
+    "dctcm-width": (_ENCODE, _DECODE),
+    "fmz": (_FMZ_ENCODE, _FMZ_DECODE),
+}
 
 
 @dataclass(frozen=True)

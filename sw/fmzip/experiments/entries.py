@@ -2,9 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from fmzip import codecfile
 from fmzip.baselines import BASELINES
+from fmzip.codecfile import CodecFile
 from fmzip.codecs import CODECS, codec_of
+
+FILE_SUFFIX = ".toml"  # of the names that are codec files
+_FILE_SOURCE = "this project: docs/format.md, section 10; allocated without training"
 
 KINDS = ("codec", "lossless", "bound", "requantise")
 
@@ -18,13 +24,16 @@ class Entry:
     name : of the line: the codec's, with its step behind ``@`` where there are several
     method : key of ``CODECS`` or of ``BASELINES``
     kind : one of ``KINDS``
-    step_std : quantisation step in standard deviations of the layer; None for baselines
+    step_std : quantisation step in standard deviations of the layer; None for baselines and where
+        a file says all
+    file : of a codec that ``fmzip allocate`` made; ``method`` is its name
     """
 
     name: str
     method: str
     kind: str
     step_std: float | None = None
+    file: Path | None = None
 
     @property
     def lossless(self) -> bool:
@@ -42,6 +51,8 @@ class Entry:
     @property
     def source(self) -> str:
         """Where it comes from."""
+        if self.file is not None:
+            return _FILE_SOURCE
         known = CODECS.get(self.method) or BASELINES[self.method]
         return known.source
 
@@ -56,7 +67,7 @@ def entries(names: Sequence[str], steps: Sequence[float]) -> tuple[Entry, ...]:
 
     Parameters
     ----------
-    names : of codecs and baselines, each once
+    names : of codecs and baselines, and codec files, each once
     steps : in standard deviations; with more than one, each codec has a line for every step
 
     Raises
@@ -75,8 +86,11 @@ def entries(names: Sequence[str], steps: Sequence[float]) -> tuple[Entry, ...]:
         if not 0 < step < float("inf"):
             raise ValueError(f"step must be above 0 standard deviations, not {step:g}")
     found = []
+    files = {name: codecfile.load(Path(name)) for name in names if name.endswith(FILE_SUFFIX)}
     for name in names:
-        if name in CODECS:
+        if name in files:
+            found.append(_of_file(Path(name), files[name], several=len(files) > 1))
+        elif name in CODECS:
             codec = codec_of(name)
             several = len(steps) > 1
             found += [
@@ -86,8 +100,21 @@ def entries(names: Sequence[str], steps: Sequence[float]) -> tuple[Entry, ...]:
         elif name in BASELINES:
             found.append(Entry(name, name, _kind(name)))
         else:
-            raise ValueError(f"codec must be one of {', '.join(known_names())}, not {name!r}")
+            raise ValueError(
+                f"codec must be one of {', '.join(known_names())} or a file CODEC.toml, "
+                f"not {name!r}"
+            )
+    lines = [entry.name for entry in found]
+    for name in lines:
+        if lines.count(name) > 1:
+            raise ValueError(f"two codecs are called {name}: rename one, or its file")
     return tuple(found)
+
+
+def _of_file(path: Path, codec: CodecFile, several: bool) -> Entry:
+    budget = codec.about.get("budget", path.stem)
+    name = f"{codec.name}@{budget}" if several else codec.name
+    return Entry(name, "fmz", "codec", None, path)
 
 
 def _kind(name: str) -> str:

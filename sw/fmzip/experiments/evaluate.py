@@ -17,14 +17,17 @@ import numpy as np
 import torch
 
 from fmzip.baselines import BASELINES, Baseline, Bits4
+from fmzip.codecfile import CodecFile
 from fmzip.errors import FmzipError
 from fmzip.experiments.checkpoint import Arrays
 from fmzip.experiments.entries import Entry
 from fmzip.format import FrameConfig
+from fmzip_models import recalibrate
 from fmzip_models.graph import Map
-from fmzip_models.in_loop import InLoop, InLoopCodec, MapByMap
+from fmzip_models.in_loop import InLoop, InLoopCodec, MapByMap, Pass
 from fmzip_models.pictures import Pictures
 from fmzip_models.quantise import Scale
+from fmzip_models.rans_loop import RansLoop
 from fmzip_models.spec import Input
 from fmzip_models.twin import Twin
 from fmzip_models.zoo import Network
@@ -47,6 +50,7 @@ class Task:
     scales : of each map, by its name
     configs : frames of each map, by name of the entry and of the map
     bits4_steps : of each map, by its name
+    files : codecs that ``fmzip allocate`` made, by name of the entry
     """
 
     model: str | None
@@ -61,6 +65,7 @@ class Task:
     scales: Mapping[str, Scale]
     configs: Mapping[str, Mapping[str, FrameConfig]] = field(default_factory=dict)
     bits4_steps: Mapping[str, float] = field(default_factory=dict)
+    files: Mapping[str, CodecFile] = field(default_factory=dict)
 
 
 def logits_key(entry: Entry) -> str:
@@ -120,16 +125,24 @@ class Evaluator:
         self._device = check_device(task.device)
         network.module.to(self._device)
         self._loop = InLoop(network, task.scales, self._device)
+        # A codec of a file brings the scales that its steps belong to.
+        self._loops = {
+            name: InLoop(network, scales_of(codec), self._device)
+            for name, codec in task.files.items()
+        }
+        # On the processor there is a process for each core, so a thread would be one too many.
+        self._threads = None if self._device.type == "cpu" else ThreadPoolExecutor(task.threads)
         self._codecs = {
             entry.name: {m.name: self._codec(entry, m) for m in network.graph.maps}
             for entry in task.entries
             if entry.lossy
         }
         self._baselines = [e for e in task.entries if not e.lossy]
-        # On the processor there is a process for each core, so a thread would be one too many.
-        self._threads = None if self._device.type == "cpu" else ThreadPoolExecutor(task.threads)
 
     def _codec(self, entry: Entry, m: Map) -> InLoopCodec:
+        if entry.name in self._task.files:
+            layer = self._task.files[entry.name].layers[m.name]
+            return RansLoop(layer.frame(), layer.coding, self._threads)
         if entry.kind == "codec":
             return Twin(self._task.configs[entry.name][m.name], self._device)
         baseline = self._baseline(entry, m)
@@ -181,13 +194,21 @@ class Evaluator:
         sizes: Arrays = {}
         for entry in self._task.entries:
             if entry.lossy:
-                result = self._loop.codec_pass(pictures, self._codecs[entry.name])
+                result = self._codec_pass(entry, pictures)
                 found[logits_key(entry)] = result.logits
                 columns = [result.bus_bytes[m.name].cpu().numpy()[:n] for m in maps]
                 sizes[size_key(entry)] = np.stack(columns, axis=1)
         for entry in self._baselines:
             sizes[size_key(entry)] = self._sizes(entry, stored)
         return {name: logits[:n].cpu().numpy() for name, logits in found.items()} | sizes
+
+    def _codec_pass(self, entry: Entry, pictures: torch.Tensor) -> Pass:
+        codecs = self._codecs[entry.name]
+        file = self._task.files.get(entry.name)
+        if file is None:
+            return self._loop.codec_pass(pictures, codecs)
+        with recalibrate.applied(self._network.module, file.corrections):
+            return self._loops[entry.name].codec_pass(pictures, codecs)
 
     def _sizes(self, entry: Entry, stored: list[np.ndarray]) -> np.ndarray:
         """Sizes of the int8 network's maps: [n, maps]."""
@@ -199,6 +220,14 @@ class Evaluator:
             each = self._threads.map if self._threads else map
             columns.append(list(each(one, values)))
         return np.array(columns, np.float64 if entry.bound else np.int64).T
+
+
+def scales_of(codec: CodecFile) -> dict[str, Scale]:
+    """Scales of a codec file's maps, by name."""
+    return {
+        name: Scale(layer.scale, layer.zero_point, layer.dtype)
+        for name, layer in codec.layers.items()
+    }
 
 
 def _size(size: Callable[[np.ndarray, int], float], zero_point: int, values: np.ndarray) -> float:

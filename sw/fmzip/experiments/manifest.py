@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fmzip.experiments.entries import FILE_SUFFIX
 from fmzip.experiments.provenance import provenance
 from fmzip_models.pictures import Pictures
 from fmzip_models.zoo import Network
@@ -80,7 +81,12 @@ def manifest(
         "size": network.size,
         "mean": list(network.mean),
         "std": list(network.std),
-        "codecs": list(config.codecs),
+        "codecs": [_short(name) for name in config.codecs],
+        "codec_files": {
+            Path(name).name: hashlib.sha256(Path(name).read_bytes()).hexdigest()[:_DIGITS]
+            for name in config.codecs
+            if name.endswith(FILE_SUFFIX)
+        },
         "steps_std": list(config.steps),
         "masks": config.masks,
         "scales": config.scales,
@@ -114,7 +120,7 @@ def _command(config: "MeasureConfig") -> str:
         "model": _short(config.model),
         "weights": _short(config.weights),
         "images": _short(config.images),
-        "codec": ",".join(config.codecs),
+        "codec": ",".join(str(_short(name)) for name in config.codecs),
         "limit": config.limit,
         "calibration": config.calibration,
         "scales": config.scales if config.scales != "max" else None,

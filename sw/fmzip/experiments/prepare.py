@@ -1,11 +1,15 @@
 """What is made on the calibration pictures: scales, steps and masks."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fmzip import codecfile
 from fmzip.baselines import Bits4, bits4_step
+from fmzip.codecfile import CodecFile
 from fmzip.codecs import CODECS
+from fmzip.errors import FmzipError
 from fmzip.experiments.entries import entries
 from fmzip.experiments.evaluate import Task, cores, one_thread
 from fmzip.experiments.manifest import network_digest
@@ -33,6 +37,11 @@ def prepare(
     calibration : indices of the pictures
     """
     chosen = entries(config.codecs, config.steps)
+    weights_hash = network_digest(network)
+    files = {e.name: codecfile.load(e.file) for e in chosen if e.file is not None}
+    for entry in chosen:
+        if entry.name in files:
+            check_file(entry.file, files[entry.name], network, weights_hash)
     with one_thread():
         found = calibrate(network, pictures, calibration, config.scales)
         configs = {
@@ -49,11 +58,31 @@ def prepare(
                 name: {m: worth_their_bits(samples[m], frame) for m, frame in frames.items()}
                 for name, frames in configs.items()
             }
+    for name, file in files.items():
+        configs[name] = {m: layer.frame() for m, layer in file.layers.items()}
     return Task(
         config.model, config.weights, config.images, config.input, config.batch, config.device,
-        config.workers or cores(), chosen, network_digest(network), found.scales, configs,
+        config.workers or cores(), chosen, weights_hash, found.scales, configs,
         _bits4_steps(found) if any(entry.method == Bits4.name for entry in chosen) else {},
+        files,
     )  # fmt: skip
+
+
+def check_file(path: Path | None, codec: CodecFile, network: Network, weights_hash: str) -> None:
+    """FmzipError where a codec file was made for another network."""
+    if codec.weights_hash != weights_hash:
+        raise FmzipError(
+            f"{path}: was made for {codec.network} with weights {codec.weights_hash[:8]}, "
+            f"this is {network.name} with {weights_hash[:8]}"
+        )
+    found = {m.name: m.shape for m in network.graph.maps}
+    expected = {name: layer.shape for name, layer in codec.layers.items()}
+    for name in found.keys() | expected.keys():
+        if found.get(name) != expected.get(name):
+            raise FmzipError(
+                f"{path}: map {name} is {expected.get(name, 'missing')}, "
+                f"the network's is {found.get(name, 'missing')}"
+            )
 
 
 def _bits4_steps(found: Calibration) -> dict[str, float]:

@@ -13,7 +13,7 @@ from fmzip.experiments import metrics, traffic
 from fmzip.experiments.checkpoint import Arrays
 from fmzip.experiments.entries import Entry
 from fmzip.experiments.evaluate import FLOAT, INT8, Task, logits_key, size_key
-from fmzip.format import BLOCK, DEFAULT_BURST_BYTES, STEP_PER_LSB, FrameConfig
+from fmzip.format import BLOCK, DEFAULT_BURST_BYTES, FrameConfig
 from fmzip_models.graph import Map
 from fmzip_models.zoo import Network
 
@@ -119,14 +119,27 @@ def _sizes(task: Task, network: Network, entry: Entry, sizes: np.ndarray) -> dic
 
 def _frame(config: FrameConfig) -> dict[str, Any]:
     """What is set for one layer."""
+    kept = {} if config.rans else {"keep": f"{config.keep:#04x}"}
     return {
-        "step_lsb": config.step / STEP_PER_LSB,
-        "keep": f"{config.keep:#04x}",
+        "transform": config.transform.name.lower(),
+        "step_lsb": config.step_lsb,
+        **kept,
         "tile": [config.tile_rows, config.tile_cols],
     }
 
 
 def _config(task: Task, entry: Entry) -> dict[str, Any]:
+    if entry.name in task.files:
+        file = task.files[entry.name]
+        return {
+            "codec": entry.method,
+            "file": entry.file.name if entry.file else None,
+            "coder": "rans",
+            "burst_bytes": DEFAULT_BURST_BYTES,
+            "table_bytes": file.table_bytes,
+            "corrected_modules": len(file.corrections),
+            "allocation": dict(file.about),
+        }
     if entry.kind == "codec":
         codec = CODECS[entry.method]
         return {
@@ -147,9 +160,7 @@ def _config(task: Task, entry: Entry) -> dict[str, Any]:
 
 def _cycles_per_value(frames: "dict[str, FrameConfig] | Any") -> float:
     """Cycles of encoder or decoder at 8 lanes while nothing is waited for: beats and tile gaps."""
-    cycles = sum(
-        f.height * f.width * f.blocks_per_pixel + TILE_GAP * (f.tiles - 1) for f in frames.values()
-    )
+    cycles = sum(f.slots + TILE_GAP * (f.tiles - 1) for f in frames.values())
     return cycles * (BLOCK // 8) / sum(f.values for f in frames.values())
 
 
