@@ -76,6 +76,19 @@ def find(module: nn.Module, plain: _Moments, run: Callable[[], object]) -> dict[
     return found
 
 
+def joined(
+    first: Mapping[str, Correction], then: Mapping[str, Correction]
+) -> dict[str, Correction]:
+    """One correction in place of two of each module, the second found with the first applied."""
+    return {
+        name: Correction(
+            c.gain * first[name].gain if name in first else c.gain,
+            c.gain * first[name].offset + c.offset if name in first else c.offset,
+        )
+        for name, c in then.items()
+    }
+
+
 @contextmanager
 def applied(module: nn.Module, corrections: Mapping[str, Correction]) -> Iterator[None]:
     """The network with corrections folded in.

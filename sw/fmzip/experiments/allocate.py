@@ -40,8 +40,10 @@ from fmzip_models.zoo import Network
 
 BUDGETS = ("kl", "drop", "bits")
 _PRICE = 6.0  # first price of a nat, in bits per value of the network
-_TRIES = 9
-_CLOSE = 0.98  # of a budget: then the search ends
+_STRIDE = 0.5  # of the logarithm of the price, until it is beyond the budget on one side
+_TRIES = 12
+_CLOSE = 0.04  # then the search ends
+_PASSES = 2  # of recalibration: the second sees what the first one changed behind it
 _BATCH = 32
 Progress = Callable[[str, int, int], None]
 
@@ -304,34 +306,46 @@ class _Work:
     ) -> _Point:
         """The cheapest network within a budget; FmzipError where there is none.
 
-        Divergence falls about like the price rises, and so does the number of bits with its
-        logarithm: a secant between the nearest points on either side finds the price.
+        The price goes up or down until it crosses the budget, and then to the middle of what is
+        left. Neither divergence nor bits are quite monotonic in it, so the best point of all that
+        were seen is taken.
         """
-        over: tuple[float, float] | None = None  # log price and excess of a point beyond
-        best: tuple[float, float, _Point] | None = None
-        price = math.log(_PRICE * self._total)
-        overhead = 1.05  # of frames over the bound; known once a point is finished
+        best: _Point | None = None
+        inside: float | None = None  # log price of the nearest points on either side of the budget
+        beyond: float | None = None
+        price, overhead = math.log(_PRICE * self._total), 1.05
         for attempt in range(_TRIES):
             self._progress(f"searching for {budget}", attempt, _TRIES)
             point = self.at(choose(math.exp(price)), math.exp(price))
             point.found["bits"] = point.bits_bound * overhead
-            excess = _excess(budget, point)
-            if excess <= 0 and (best is None or excess > best[1]):
+            if self._cheaper(budget, point, best):
                 # Frames are sized only where that decides.
                 self._size(point)
                 overhead = point.found["bits"] / point.bits_bound
-                excess = _excess(budget, point)
-            if excess <= 0:
-                if best is None or excess > best[1]:  # nearer to the budget: fewer bits
-                    best = price, excess, point
-                if excess > math.log(_CLOSE):
+                if self._cheaper(budget, point, best):
+                    best = point
+            if _excess(budget, point) <= 0:
+                inside = price
+            else:
+                beyond = price
+            if inside is not None and beyond is not None:
+                if abs(inside - beyond) < _CLOSE:
                     break
-            elif over is None or abs(excess) < abs(over[1]):
-                over = price, excess
-            price = _next_price(budget, price, excess, best, over)
+                price = (inside + beyond) / 2
+            else:
+                dearer = (inside is None) == (budget.measure != "bits")
+                price += _STRIDE if dearer else -_STRIDE
         if best is None:
             raise FmzipError(f"{self.network.name}: no allocation found within {budget}")
-        return best[2]
+        return best
+
+    @staticmethod
+    def _cheaper(budget: Budget, point: _Point, than: _Point | None) -> bool:
+        """Within the budget, and better than another point within it."""
+        if _excess(budget, point) > 0:
+            return False
+        aim = "kl" if budget.measure == "bits" else "bits"
+        return than is None or point.found[aim] < than.found[aim]
 
     def lossless(self) -> _Point:
         """All maps as they are: step of 1 LSB, no transform."""
@@ -360,10 +374,16 @@ class _Work:
                 found[m.name] = Quantising(frame, candidate.diffusion, self._threads)
             return found
 
-        first = codecs()
-        corrections = recalibrate.find(
-            self.network.module, self._moments, lambda: self._loop.some_pass(self._pictures, first)
-        )
+        corrections: dict[str, Correction] = {}
+        for _ in range(_PASSES):
+            found = codecs()
+            with recalibrate.applied(self.network.module, corrections):
+                more = recalibrate.find(
+                    self.network.module,
+                    self._moments,
+                    lambda found=found: self._loop.some_pass(self._pictures, found),  # type: ignore[misc]
+                )
+            corrections = recalibrate.joined(corrections, more)
         return self._point(codecs(), corrections, price)
 
     def _point(
@@ -413,22 +433,6 @@ class _Work:
 def _excess(budget: Budget, point: _Point) -> float:
     """Logarithm of what a point takes, over the budget's limit."""
     return math.log(max(point.found[budget.measure], 1e-9) / budget.limit)
-
-
-def _next_price(
-    budget: Budget, price: float, excess: float,
-    best: tuple[float, float, _Point] | None, over: tuple[float, float] | None,
-) -> float:  # fmt: skip
-    """Logarithm of the price to try next."""
-    if best is not None and over is not None and best[0] != over[0]:
-        low, high = best[1], over[1]
-        # A little inside, so that the budget is met.
-        share = (0 - low) / (high - low) * 0.97
-        return best[0] + share * (over[0] - best[0])
-    slope = 1.0 if budget.measure == "bits" else -1.0
-    if budget.measure == "bits":
-        excess *= 3  # bits change slowly with the price
-    return price - slope * (excess + (0.05 if excess > 0 else -0.0))
 
 
 @contextmanager

