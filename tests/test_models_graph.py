@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from fmzip.errors import FmzipError
 from fmzip_models import graph, zoo
-from fmzip_models.graph import Map
+from fmzip_models.graph import Graph, Map
 
 Tensor = torch.Tensor
 
@@ -259,3 +259,28 @@ def test_a_network_that_cannot_be_traced_is_refused_in_one_line() -> None:
 def test_a_network_that_does_not_run_on_the_picture_is_refused_in_one_line() -> None:
     with pytest.raises(FmzipError, match=r"^Net: does not run on a 3x16x16 picture: [^\n]+$"):
         graph.trace(Net(lambda net, x: net.a(x), a=conv()), (3, 16, 16))
+
+
+@pytest.mark.parametrize("name", ["cifar_resnet20", "squeezenet1_1", "mobilenet_v2"])
+def test_the_network_behind_a_map_gives_the_logits_of_the_whole(name: str) -> None:
+    torch.manual_seed(3)
+    network = zoo.build(name, size=32)
+    pictures = torch.randn(2, *network.shape)
+    maps = network.graph.maps
+
+    def rounded(_: Map, values: torch.Tensor) -> torch.Tensor:
+        return (values * 16).round() / 16
+
+    for m in (maps[0], maps[len(maps) // 2], maps[-1]):
+        values, tail = network.graph.tail(m, pictures, rounded)
+        for factor in (1.0, 0.5, 1.0):  # more than once: what is kept must stay as it is
+
+            def changed(
+                other: Map, there: torch.Tensor, m: Map = m, factor: float = factor
+            ) -> torch.Tensor:
+                return there * factor if other == m else rounded(other, there)
+
+            expected = network.graph.run(pictures, changed)
+            assert torch.equal(tail(values * factor), expected)
+            _, plain = Graph.tail(network.graph, m, pictures, rounded)
+            assert torch.equal(plain(values * factor), expected)

@@ -22,6 +22,7 @@ whoever takes it as the output of the network. The picture itself is no map.
 import re
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -58,6 +59,47 @@ class TracedGraph(Graph):
 
         self._traced.eval()  # the modules are shared with the network, which may have been trained
         return _Interpreter(self._traced, after).run(pictures)
+
+    @torch.no_grad()
+    def tail(
+        self, m: Map, pictures: torch.Tensor, at_map: AtMap
+    ) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
+        """As ``Graph.tail``; what is in front of the map is computed once."""
+        nodes = list(self._traced.graph.nodes)
+        tap = next(node for node, of in self._taps.items() if of == m)
+        known = set(nodes[: nodes.index(tap) + 1])
+        # Of what is known, only this is read again.
+        read = {node for node in known if any(user not in known for user in node.users)}
+        kept: dict[Node, Any] = dict.fromkeys(known)
+
+        def keep(node: Node, value: Any) -> Any:
+            if node in self._taps and node is not tap:
+                changed = at_map(self._taps[node], value)
+                value = value if changed is None else changed
+            if node in read or node is tap:
+                kept[node] = value
+            if node is tap:
+                raise _Reached
+            return value
+
+        self._traced.eval()
+        with suppress(_Reached):
+            _Interpreter(self._traced, keep).run(pictures)
+
+        @torch.no_grad()
+        def logits(value: torch.Tensor) -> torch.Tensor:
+            def after(node: Node, found: Any) -> Any:
+                if node not in self._taps:
+                    return found
+                changed = at_map(self._taps[node], found)
+                return found if changed is None else changed
+
+            # Copies, since a network may overwrite what it reads.
+            before = {n: v.clone() if isinstance(v, torch.Tensor) else v for n, v in kept.items()}
+            before[tap] = value
+            return _Interpreter(self._traced, after).run(pictures, initial_env=before)
+
+        return kept[tap], logits
 
 
 @torch.no_grad()
@@ -105,6 +147,10 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> TracedGraph:
             ops.own_scale(group.tap),
         )
     return TracedGraph(traced, {node: taps[node] for node in traced.graph.nodes if node in taps})
+
+
+class _Reached(Exception):  # noqa: N818 (no error: the way out of an interpreter)
+    """The map has been reached; the rest of the network need not run."""
 
 
 class _Interpreter(fx.Interpreter):

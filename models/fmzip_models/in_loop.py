@@ -149,6 +149,26 @@ class InLoop:
 
         return self._network.graph.run(pictures, at_map)
 
+    def one_map(self, m: Map, pictures: torch.Tensor) -> Callable[[InLoopCodec], torch.Tensor]:
+        """Logits of the int8 network with a codec at one of its maps, for any number of codecs.
+
+        The part of the network in front of the map is computed once, see ``Graph.tail``.
+        """
+
+        def at_map(other: Map, values: torch.Tensor) -> torch.Tensor:
+            quantiser = self._quantisers[other.name]
+            return quantiser.dequantise(quantiser.round(values))
+
+        quantiser = self._quantisers[m.name]
+        values, tail = self._network.graph.tail(m, pictures, at_map)
+        stored = quantiser.quantise(values)
+
+        def logits(codec: InLoopCodec) -> torch.Tensor:
+            decoded, _ = codec(stored)
+            return tail(quantiser.dequantise(decoded))
+
+        return logits
+
 
 class MapByMap:
     """A codec in the loop that is NumPy code for one map.

@@ -72,6 +72,36 @@ class Graph(ABC):
             overwrite them later on: copy what is to be kept
         """
 
+    def tail(
+        self, m: Map, pictures: torch.Tensor, at_map: AtMap
+    ) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
+        """The values of one map, and the network behind it: what its readers get, to logits.
+
+        The part in front of it, with ``at_map`` at its maps, is computed once where the graph can
+        do that, and each time where it cannot.
+
+        Parameters
+        ----------
+        m : one of ``maps``
+        pictures, at_map : see ``run``; ``at_map`` is called for all maps but m
+        """
+
+        found: list[torch.Tensor] = []
+
+        def see(other: Map, values: torch.Tensor) -> torch.Tensor | None:
+            if other == m:
+                found.append(values.clone())
+            return at_map(other, values)
+
+        self.run(pictures, see)
+
+        def logits(value: torch.Tensor) -> torch.Tensor:
+            return self.run(
+                pictures, lambda other, values: value if other == m else at_map(other, values)
+            )
+
+        return found[0], logits
+
 
 def blank(module: nn.Module, shape: tuple[int, int, int]) -> torch.Tensor:
     """Two blank pictures, [2, *shape], where the network is.

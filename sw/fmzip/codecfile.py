@@ -194,8 +194,8 @@ def _within(place: str, parse_: Any, value: Any) -> Any:
 
 def _layer(data: Mapping[str, Any]) -> LayerCodec:
     shape = _get(data, "shape", list)
-    if len(shape) != 3 or not all(isinstance(n, int) for n in shape):
-        raise FormatError(f"shape must be 3 integers, not {shape}")
+    if len(shape) != 3 or not all(isinstance(n, int) and 1 <= n <= 0xFFFF for n in shape):
+        raise FormatError(f"shape must be 3 integers from 1 to 65535, not {shape}")
     transform = _choice(data, "transform", {t.name.lower(): t for t in RANS_TRANSFORMS})
     step = _get(data, "step", int)
     if not RANS_STEP_MIN <= step <= STEP_MAX:

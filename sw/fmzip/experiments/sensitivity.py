@@ -105,6 +105,7 @@ def measure_map(
     plain : logits of the int8 network, of all of them
     each : called behind each of them
     """
+    runs = [loop.one_map(m, batch) for batch in batches]
     kl = np.empty((len(CANDIDATES), len(STEPS_STD)))
     bits = np.empty_like(kl)
     for k, candidate in enumerate(CANDIDATES):
@@ -112,7 +113,7 @@ def measure_map(
             step = step_units(step_std, calibration, m.name)
             frame = frame_of(m, calibration, candidate.transform, step)
             quantising = Quantising(frame, candidate.diffusion, threads)
-            logits = [loop.some_pass(batch, {m.name: quantising}) for batch in batches]
+            logits = [run(quantising) for run in runs]
             kl[k, s] = metrics.kl_nats(plain, torch.cat(logits).cpu().numpy())
             bits[k, s] = quantising.bits_per_value
             each()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fmzip.format import RANS_STEP_PER_LSB, STEP_PER_LSB, FrameConfig, TileMode
+from fmzip.format import FrameConfig, TileMode
 from fmzip.reference.head import split_frame
 
 
@@ -55,7 +55,7 @@ class Summary:
             "zero_bitmap": c.zero_bitmap,
             "keep": f"{c.keep:#04x}",
             "step": c.step,
-            "step_lsb": round(c.step / (RANS_STEP_PER_LSB if c.rans else STEP_PER_LSB), 4),
+            "step_lsb": round(c.step_lsb, 4),
             **({"tables": f"{c.tables:#06x}"} if c.rans else {}),
             "tile_rows": c.tile_rows,
             "tile_cols": c.tile_cols,

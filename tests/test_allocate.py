@@ -1,0 +1,281 @@
+"""``fmzip allocate``, and the codec files that it makes in ``fmzip measure``."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fmzip import cli, codecfile
+from fmzip.codecfile import CodecFile
+from fmzip.errors import FmzipError
+from fmzip.experiments import allocate, sensitivity
+from fmzip.experiments.allocate import AllocateConfig, Allocation, Budget, expected_drop
+from fmzip.experiments.evaluate import scales_of
+from fmzip.experiments.measure import MeasureConfig, run
+from fmzip.experiments.sensitivity import CANDIDATES, STEPS_STD, Curve, choose, curve
+from fmzip.format import Transform
+from fmzip.reference import decode, encode
+from fmzip_models.capture import capture
+from fmzip_models.default import open_job
+from fmzip_models.rans_loop import RansLoop
+
+torch.set_num_threads(1)  # see test_models_capture
+
+NET = """\
+import torch
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x):
+        return torch.relu(self.norm(self.conv(x)))
+
+
+def tiny():
+    torch.manual_seed(7)
+    net = nn.Sequential(Block(3, 16, 1), Block(16, 24, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                        nn.Linear(24, 5))
+    net[-1].weight.data *= 20
+    return net.eval()
+"""
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """A network of two maps, and smooth pictures."""
+    root = tmp_path_factory.mktemp("job")
+    (root / "net.py").write_text(NET)
+    rng = np.random.default_rng(1)
+    pictures = rng.normal(size=(24, 32, 32, 3))
+    for axis in (1, 2):
+        pictures = pictures + np.roll(pictures, 1, axis) + np.roll(pictures, 2, axis)
+    pictures = np.clip(pictures * 20 + 128, 0, 255).astype(np.uint8)
+    np.savez(root / "pictures.npz", x=pictures, y=np.arange(24) % 5)
+    return {"model": f"{root}/net.py:tiny", "images": root / "pictures.npz"}
+
+
+@pytest.fixture(scope="module")
+def codecs(job: dict[str, object], tmp_path_factory: pytest.TempPathFactory) -> list[CodecFile]:
+    budgets = (Budget("kl", 0.02), Budget("bits", 4.0), Budget("lossless"))
+    config = AllocateConfig(budgets, **job, calibration=8, resume=tmp_path_factory.mktemp("work"))  # type: ignore[arg-type]
+    return Allocation(config).run()
+
+
+def test_every_budget_is_met_on_the_calibration_pictures(codecs: list[CodecFile]) -> None:
+    by_kl, by_bits, lossless = codecs
+    assert 0 < by_kl.about["kl"] <= 0.02
+    assert by_bits.about["bits_per_value"] <= 4.0
+    assert lossless.about["kl"] == 0
+    for codec in codecs:
+        assert codec.about["bits_bound"] < codec.about["bits_per_value"]
+        assert len(codec.layers) == 2
+    assert next(iter(lossless.layers.values())).step == 64
+
+
+def test_corrections_are_found_for_the_modules_behind_compressed_maps(
+    codecs: list[CodecFile],
+) -> None:
+    assert set(codecs[0].corrections) == {"0.norm", "1.norm"}
+    assert not codecs[2].corrections
+
+
+@pytest.fixture(scope="module")
+def paths(codecs: list[CodecFile], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    root = tmp_path_factory.mktemp("codecs")
+    found = []
+    for k, codec in enumerate(codecs):
+        found.append(root / f"codec{k}.toml")
+        found[-1].write_text(codecfile.dump(codec))
+    return found
+
+
+def test_measure_takes_the_files_and_finds_what_was_promised(
+    job: dict[str, object], codecs: list[CodecFile], paths: list[Path]
+) -> None:
+    names = (*map(str, paths), "zstd")
+    config = MeasureConfig(**job, codecs=names, calibration=8, batch=8, workers=1)  # type: ignore[arg-type]
+    found = run(config)
+    rows = found["codecs"]
+    assert list(rows) == ["fmz@kl=0.02", "fmz@bits=4", "fmz@lossless", "zstd"]
+    assert rows["fmz@lossless"]["kl"] == 0
+    for row, codec in zip(rows.values(), codecs, strict=False):
+        promised = codec.about["bits_per_value"]
+        assert row["bits_per_value"] == pytest.approx(promised, rel=0.25)
+        assert row["config"]["table_bytes"] == codec.table_bytes
+        assert {layer["transform"] for layer in row["layers"]} <= {"bypass", "nibbles", "wht4"}
+        assert row["energy"] is not None
+    assert str(paths[0].parent) not in json.dumps(found)
+
+
+def test_the_loop_gives_the_references_integers_and_sizes(
+    job: dict[str, object], codecs: list[CodecFile]
+) -> None:
+    network, pictures = open_job(str(job["model"]), None, Path(str(job["images"])))
+    for codec in codecs:
+        maps = next(capture(network, pictures, np.array([3]), scales_of(codec)))
+        for stored in maps:
+            layer = codec.layers[stored.name]
+            frame = encode(stored.values, layer.frame(), layer.coding)
+            loop = RansLoop(layer.frame(), layer.coding)
+            decoded, sizes = loop(torch.from_numpy(stored.values[None]))
+            assert sizes.tolist() == [len(frame)]
+            assert np.array_equal(decoded[0].numpy(), decode(frame, layer.coding.tables))
+
+
+def test_equal_runs_give_equal_files_and_interrupted_ones_go_on(
+    job: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensitivity, "STEPS_STD", (0.2, 0.5, 1.0))
+    monkeypatch.setattr(sensitivity, "CANDIDATES", CANDIDATES[:2])
+    config = AllocateConfig((Budget("kl", 0.02),), **job, calibration=4, resume=tmp_path)  # type: ignore[arg-type]
+    real, calls = sensitivity.measure_map, []
+
+    def count(*args: object) -> object:
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sensitivity, "measure_map", count)
+    with pytest.raises(KeyboardInterrupt):
+        Allocation(config).run()
+    (first,) = Allocation(config).run()
+    assert len(calls) == 3  # the map that was finished is not measured again
+    (again,) = Allocation(replace(config, resume=tmp_path / "other")).run()
+    assert codecfile.dump(first) == codecfile.dump(again)
+
+
+def test_a_file_for_another_network_is_refused(
+    job: dict[str, object], codecs: list[CodecFile], tmp_path: Path
+) -> None:
+    path = tmp_path / "codec.toml"
+    path.write_text(codecfile.dump(replace(codecs[0], weights_hash="0" * 32)))
+    config = MeasureConfig(**job, codecs=(str(path),), calibration=8, workers=1)  # type: ignore[arg-type]
+    with pytest.raises(FmzipError, match="was made for Sequential with weights 00000000, this is"):
+        run(config)
+    layers = dict(list(codecs[0].layers.items())[1:])
+    path.write_text(codecfile.dump(replace(codecs[0], layers=layers)))
+    with pytest.raises(FmzipError, match=r"map .* is missing, the network's is "):
+        run(config)
+
+
+# The parts ---------------------------------------------------------------------------------------
+
+
+def test_the_expected_drop_needs_no_labels() -> None:
+    plain = np.log(np.array([[0.7, 0.2, 0.1], [0.5, 0.4, 0.1]]))
+    assert expected_drop(plain, plain) == 0
+    other = np.array([[1.0, 2.0, 0.0], [1.0, 0.0, 0.0]])
+    assert expected_drop(plain, other) == pytest.approx(100 * (0.7 - 0.2) / 2)
+
+
+def test_curves_are_smooth_and_never_turn() -> None:
+    steps = np.array(STEPS_STD)
+    found = curve(CANDIDATES[0], 0.01 * steps**2 * [1.3, 0.7, 1.2, 1.0], 3 - np.log2(steps))
+    assert (np.diff(found.kl) >= 0).all()
+    assert (np.diff(found.bits) <= 0).all()
+    assert found.kl[0] < 0.01 * 0.14**2 * 2
+
+
+def test_a_higher_price_of_divergence_buys_smaller_steps() -> None:
+    steps = np.array([0.1, 0.2, 0.4])
+
+    def of(scale: float) -> list[Curve]:
+        return [Curve(CANDIDATES[0], steps, scale * steps**2, 3 - np.log2(steps))]
+
+    curves = {"cheap": of(0.01), "dear": of(10.0)}
+    values = {"cheap": 1000, "dear": 1000}
+    assert choose(curves, values, 100) == {
+        "cheap": (CANDIDATES[0], 0.4),
+        "dear": (CANDIDATES[0], 0.4),
+    }
+    assert choose(curves, values, 1e4)["cheap"][1] == 0.4
+    assert choose(curves, values, 1e4)["dear"][1] < 0.4
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("mse=1", "budget must be lossless, or kl or drop or bits and a limit"),
+        ("kl", "limit of kl must be above 0, not 0"),
+        ("kl=x", "limit of kl must be a number, not 'x'"),
+        ("bits=-1", "limit of bits must be above 0, not -1"),
+    ],
+)
+def test_an_impossible_budget_is_a_usage_error(
+    text: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        allocate.parse_budget(text)
+    target = tmp_path / "codec.toml"
+    assert cli.main(["allocate", "--budget", text, "-o", str(target)]) == 2
+    assert not target.exists()
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_budget_that_nothing_meets_ends_in_one_line(
+    job: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(sensitivity, "STEPS_STD", (0.2, 0.5, 1.0))
+    monkeypatch.setattr(sensitivity, "CANDIDATES", CANDIDATES[:1])
+    monkeypatch.setattr(allocate, "_TRIES", 2)
+    target = tmp_path / "codec.toml"
+    options = ["--model", str(job["model"]), "--images", str(job["images"]), "--calibration", "2"]
+    assert cli.main(["allocate", *options, "--budget", "bits=0.001", "-o", str(target)]) == 1
+    assert "no allocation found within bits=0.001" in capsys.readouterr().err
+    assert not target.exists()
+
+
+def test_the_command_writes_a_file_for_each_budget(
+    job: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(sensitivity, "STEPS_STD", (0.2, 0.5, 1.0))
+    monkeypatch.setattr(sensitivity, "CANDIDATES", CANDIDATES[:1])
+    target = tmp_path / "codec.toml"
+    options = ["--model", str(job["model"]), "--images", str(job["images"]), "--calibration", "2"]
+    assert cli.main(["allocate", *options, "--budget", "kl=0.5,lossless", "-o", str(target)]) == 0
+    assert sorted(p.name for p in tmp_path.glob("*.toml")) == [
+        "codec-kl0.5.toml", "codec-lossless.toml",
+    ]  # fmt: skip
+    assert "lossless" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def data() -> Path:
+    found = os.environ.get("FMZIP_DATA")
+    if not found:
+        pytest.skip("FMZIP_DATA does not name the directory of real data")
+    return Path(found)
+
+
+def test_a_real_network_is_allocated_and_one_step_factor_costs_more(
+    data: Path, tmp_path: Path
+) -> None:
+    job = {
+        "model": f"{data}/realdata.py:cifar_resnet20",
+        "images": data / "cifar10_test1000.npz",
+        "calibration": 16,
+    }
+    budgets = (Budget("kl", 0.05),)
+    (found,) = Allocation(AllocateConfig(budgets, **job, resume=tmp_path)).run()  # type: ignore[arg-type]
+    (plain,) = Allocation(AllocateConfig(budgets, **job, uniform=True, resume=tmp_path)).run()  # type: ignore[arg-type]
+    assert found.about["kl"] <= 0.05
+    assert plain.about["kl"] <= 0.05
+    assert found.about["bits_per_value"] < 0.9 * plain.about["bits_per_value"]
+    assert Transform.WHT4 in {la.transform for la in found.layers.values()}
