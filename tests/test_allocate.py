@@ -165,12 +165,23 @@ def test_a_file_for_another_network_is_refused(
     path = tmp_path / "codec.toml"
     path.write_text(codecfile.dump(replace(codecs[0], weights_hash="0" * 32)))
     config = MeasureConfig(**job, codecs=(str(path),), calibration=8, workers=1)  # type: ignore[arg-type]
-    with pytest.raises(FmzipError, match="was made for Sequential with weights 00000000, this is"):
+    with pytest.raises(FmzipError, match=r"net\.py:tiny with weights 0{8}, this is "):
         run(config)
     layers = dict(list(codecs[0].layers.items())[1:])
     path.write_text(codecfile.dump(replace(codecs[0], layers=layers)))
     with pytest.raises(FmzipError, match=r"map .* is missing, the network's is "):
         run(config)
+
+
+def command(*arguments: str) -> int:
+    """Exit code of ``fmzip allocate``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["fmzip", "allocate", *arguments])
+        try:
+            cli.main()
+        except SystemExit as stop:
+            return int(stop.code or 0)
+    return 0
 
 
 # The parts ---------------------------------------------------------------------------------------
@@ -222,7 +233,7 @@ def test_an_impossible_budget_is_a_usage_error(
     with pytest.raises(ValueError, match=says):
         allocate.parse_budget(text)
     target = tmp_path / "codec.toml"
-    assert cli.main(["allocate", "--budget", text, "-o", str(target)]) == 2
+    assert command("--budget", text, "-o", str(target)) == 2
     assert not target.exists()
     assert "Traceback" not in capsys.readouterr().err
 
@@ -236,7 +247,7 @@ def test_a_budget_that_nothing_meets_ends_in_one_line(
     monkeypatch.setattr(allocate, "_TRIES", 2)
     target = tmp_path / "codec.toml"
     options = ["--model", str(job["model"]), "--images", str(job["images"]), "--calibration", "2"]
-    assert cli.main(["allocate", *options, "--budget", "bits=0.001", "-o", str(target)]) == 1
+    assert command(*options, "--budget", "bits=0.001", "-o", str(target)) == 1
     assert "no allocation found within bits=0.001" in capsys.readouterr().err
     assert not target.exists()
 
@@ -249,33 +260,27 @@ def test_the_command_writes_a_file_for_each_budget(
     monkeypatch.setattr(sensitivity, "CANDIDATES", CANDIDATES[:1])
     target = tmp_path / "codec.toml"
     options = ["--model", str(job["model"]), "--images", str(job["images"]), "--calibration", "2"]
-    assert cli.main(["allocate", *options, "--budget", "kl=0.5,lossless", "-o", str(target)]) == 0
+    assert command(*options, "--budget", "kl=0.5,lossless", "-o", str(target)) == 0
     assert sorted(p.name for p in tmp_path.glob("*.toml")) == [
         "codec-kl0.5.toml", "codec-lossless.toml",
     ]  # fmt: skip
     assert "lossless" in capsys.readouterr().out
 
 
-@pytest.fixture(scope="module")
-def data() -> Path:
-    found = os.environ.get("FMZIP_DATA")
-    if not found:
+@pytest.mark.soak
+def test_allocation_saves_a_tenth_against_one_step_factor(tmp_path: Path) -> None:
+    data = os.environ.get("FMZIP_DATA")
+    if not data:
         pytest.skip("FMZIP_DATA does not name the directory of real data")
-    return Path(found)
-
-
-def test_a_real_network_is_allocated_and_one_step_factor_costs_more(
-    data: Path, tmp_path: Path
-) -> None:
     job = {
         "model": f"{data}/realdata.py:cifar_resnet20",
-        "images": data / "cifar10_test1000.npz",
-        "calibration": 16,
+        "images": Path(data, "cifar10_test1000.npz"),
+        "calibration": 64,
     }
-    budgets = (Budget("kl", 0.05),)
-    (found,) = Allocation(AllocateConfig(budgets, **job, resume=tmp_path)).run()  # type: ignore[arg-type]
-    (plain,) = Allocation(AllocateConfig(budgets, **job, uniform=True, resume=tmp_path)).run()  # type: ignore[arg-type]
-    assert found.about["kl"] <= 0.05
-    assert plain.about["kl"] <= 0.05
-    assert found.about["bits_per_value"] < 0.9 * plain.about["bits_per_value"]
-    assert Transform.WHT4 in {la.transform for la in found.layers.values()}
+    budgets = (Budget("kl", 0.05), Budget("kl", 0.02))
+    found = Allocation(AllocateConfig(budgets, **job, resume=tmp_path)).run()  # type: ignore[arg-type]
+    uniform = AllocateConfig(budgets, **job, uniform=True, resume=tmp_path)  # type: ignore[arg-type]
+    for codec, plain in zip(found, Allocation(uniform).run(), strict=True):
+        assert codec.about["kl"] <= float(codec.about["budget"].removeprefix("kl="))
+        assert codec.about["bits_per_value"] < 0.9 * plain.about["bits_per_value"]
+    assert Transform.WHT4 in {layer.transform for layer in found[0].layers.values()}
