@@ -29,10 +29,11 @@ def _build_here(monkeypatch: pytest.MonkeyPatch) -> None:
 # Cells.
 
 
-def side_by_side(make: Callable[[], Any], name: str, fix: str = "") -> tuple[int, int]:
+def side_by_side(make: Callable[[], Any], name: str, fix: str = "") -> tuple[int, str]:
     """Run the gates and the plain Verilog of a component on the same random inputs.
 
-    Returns how many outputs of how many differ. ``fix`` is Verilog that changes inputs of a cycle.
+    Returns how many outputs differ, and the netlist of the gates. ``fix`` is Verilog that changes
+    the inputs of a cycle.
     """
     component = make()
     gates = emit.emit_verilog(component, f"{name}_gates", part=PART)
@@ -73,13 +74,7 @@ def side_by_side(make: Callable[[], Any], name: str, fix: str = "") -> tuple[int
     ).stdout
     wrong, seen = map(int, out.split())
     assert seen > 2900
-    return wrong, seen
-
-
-def cells(name: str) -> str:
-    """The netlist of the gates that ``side_by_side`` made."""
-    (found,) = (emit.build_root() / "gates").glob(f"{name}_gates-*/gates.v")
-    return found.read_text()
+    return wrong, gates.with_name("gates.v").read_text()
 
 
 @pytest.mark.parametrize(
@@ -96,8 +91,9 @@ def test_block_ram_of_every_shape_is_the_plain_memory(width: int, depth: int) ->
     # Few addresses, so that what was written is read; never one that is written in that cycle.
     fix = "w_addr = w_addr & 7; r_addr = r_addr & 7; if (w_addr == r_addr) r_addr = r_addr ^ 1;"
     name = f"ram{width}x{depth}"
-    assert side_by_side(lambda: BlockRam(width, depth), name, fix)[0] == 0
-    assert ("PDPW16KD" in cells(name), "DP16KD" in cells(name)) == (depth == 512, depth != 512)
+    wrong, netlist = side_by_side(lambda: BlockRam(width, depth), name, fix)
+    assert wrong == 0
+    assert ("PDPW16KD" in netlist, "DP16KD" in netlist) == (depth == 512, depth != 512)
 
 
 @pytest.mark.xdist_group("gates cells")
@@ -118,9 +114,10 @@ def test_a_word_that_is_read_while_it_is_written_comes_out_wrong() -> None:
 @pytest.mark.xdist_group("gates cells")
 def test_the_multiplier_is_the_plain_product(a: Shape, b: Shape) -> None:
     name = f"mul{a.width}{'us'[a.signed]}{b.width}{'us'[b.signed]}"
-    assert side_by_side(lambda: Multiplier(a, b), name)[0] == 0
-    assert "MULT18X18D" in cells(name)
-    assert "LUT4" not in cells(name)
+    wrong, netlist = side_by_side(lambda: Multiplier(a, b), name)
+    assert wrong == 0
+    assert "MULT18X18D" in netlist
+    assert "LUT4" not in netlist
 
 
 @pytest.mark.xdist_group("gates cells")
