@@ -4,6 +4,7 @@ PY := $(VENV)/bin/python
 FMZIP := $(VENV)/bin/fmzip
 REAL := --model resnet18 --weights $(FMZIP_DATA)/resnet18.safetensors --images $(FMZIP_DATA)/photos
 SOME := dctcm,dctcm-width,bits4,zvc,rle,ebpc,zstd,entropy
+OTHERS := ulx3s-45f ulx3s-12f icesugar-pro icepi-zero ecpix5-85f orangecrab-25f orangecrab-85f
 # Workers of the tests run PyTorch side by side: threads that spin while they wait slow each other.
 export OMP_WAIT_POLICY := PASSIVE
 
@@ -39,6 +40,19 @@ bench: setup  ## speed of reference, baselines, codecs in the loop and virtual b
 area: setup  ## LUT, FF, DSP, EBR and Fmax of encoder and decoder, out of context on ECP5
 	$(FMZIP) area
 
+BOARD ?= ulx3s-85f
+bitstream: setup  ## bitstream of BOARD (BOARD=list names them)
+	$(FMZIP) bitstream $(BOARD)
+
+flash: setup  ## load the bitstream of BOARD
+	$(FMZIP) flash $(BOARD)
+
+boards: setup  ## build all boards, ULX3S-85F with three seeds, for docs/boards.md; an hour or more
+	for seed in 1 2 3; do $(FMZIP) bitstream ulx3s-85f --seed $$seed --out build/ulx3s-85f-$$seed.bit --json docs/results/board-ulx3s-85f.json; done
+	for board in $(OTHERS); do $(FMZIP) bitstream $$board --out build/$$board.bit --json docs/results/board-$$board.json; done
+	$(FMZIP) up5k --json docs/results/up5k.json
+	$(FMZIP) docs
+
 # Without FMZIP_DATA only the stand-in is run; what was found on real networks stays as it is.
 results: setup  ## run again what the README's tables show (FMZIP_DATA=... names the real data)
 	mkdir -p docs/results
@@ -59,4 +73,4 @@ docs: setup  ## regenerate the generated parts of docs/ and README
 clean:  ## remove everything that the other targets made
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup hil test soak sim gates check bench area results docs clean
+.PHONY: help setup hil test soak sim gates check bench area bitstream flash boards results docs clean

@@ -15,7 +15,7 @@ import pytest
 from fmzip import cli
 from fmzip.errors import FmzipError, MismatchError, ToolError
 from fmzip.experiments import golden
-from fmzip_boards import build, doctor, flash
+from fmzip_boards import build, doctor, flash, up5k
 from fmzip_boards.catalogue import board_of
 from fmzip_sim.tb import cases
 
@@ -156,6 +156,17 @@ def test_the_name_of_a_build_follows_the_board_and_the_sources(
     assert first != build.source_digest(replace(BOARD, name="other"))
     monkeypatch.setattr(build, "_TABLES", ("format",))
     assert first != build.source_digest(BOARD)
+
+
+def test_cells_of_the_small_part_are_read_from_the_log() -> None:
+    text = """
+Info:           ICESTORM_LC:    5576/   5280   105%
+Info:          ICESTORM_RAM:      12/     30    40%
+Info:          ICESTORM_DSP:       6/      8    75%
+"""
+    assert up5k.read_log("encoder", text) == up5k.Packed("encoder", 5576, 5280, 12, 6)
+    with pytest.raises(ToolError, match="nextpnr's log has no 'ICESTORM_LC'"):
+        up5k.read_log("encoder", "nothing")
 
 
 # Loading.

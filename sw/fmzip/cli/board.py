@@ -98,6 +98,36 @@ def area(
         write_atomic(json_file, (json.dumps(found, indent=2) + "\n").encode())
 
 
+@app.command()
+def up5k(
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="write the results there, too")
+    ] = None,
+) -> None:
+    """Size of the parts of a system of 2 lanes on an iCE40UP5K, which they do not fit."""
+    check_writable(json_file)
+    say_what_is_slow()
+    import logging
+    from dataclasses import asdict
+
+    from fmzip.experiments.provenance import provenance
+    from fmzip_boards import tools
+    from fmzip_boards.up5k import PARTS, measure
+    from fmzip_sim.emit import build_root
+
+    log = logging.getLogger("fmzip").info
+    rows = [measure(name, build_root() / "up5k", log) for name in PARTS]
+    for row in rows:
+        print(
+            f"{row.part:<10}{row.lc:>6,} of {row.available:,} cells, {row.ebr} block RAMs, "
+            f"{row.dsp} multipliers"
+        )
+    if json_file is not None:
+        made = tools.tool_versions(tools.YOSYS, tools.NEXTPNR_ICE40)
+        found = {"rows": [asdict(row) for row in rows], "tools": made, "provenance": provenance()}
+        write_atomic(json_file, (json.dumps(found, indent=2) + "\n").encode())
+
+
 def _seeds(text: str) -> list[int]:
     parts = text.split(",")
     if not all(part.strip().isdecimal() for part in parts):

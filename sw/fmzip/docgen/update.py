@@ -11,7 +11,14 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from fmzip.docgen import format_parts, measure_parts, rans_parts, register_parts, result_parts
+from fmzip.docgen import (
+    board_parts,
+    format_parts,
+    measure_parts,
+    rans_parts,
+    register_parts,
+    result_parts,
+)
 from fmzip.errors import FmzipError
 
 ROOT = Path(__file__).parents[3]  # of a checkout, the only place where there are documents
@@ -37,10 +44,19 @@ PARTS: dict[str, Callable[[], str]] = {
     "results": result_parts.results,
     "area": result_parts.area,
     "speed": result_parts.speed,
+    "boards": board_parts.boards,
+    "board-figures": board_parts.board_figures,
+    "up5k": board_parts.up5k,
     "headline": measure_parts.headline,
     "measured": measure_parts.measured,
 }
-DOCUMENTS = ("docs/format.md", "docs/registers.md", "docs/results.md", "README.md")
+DOCUMENTS = (
+    "docs/format.md",
+    "docs/registers.md",
+    "docs/results.md",
+    "docs/boards.md",
+    "README.md",
+)
 
 _BEGIN = re.compile(r"^<!-- generated: (.*) -->$")
 _END = "<!-- end -->"
