@@ -24,10 +24,10 @@ _WORDS = 512  # that wait for their turn; as many words may hold escapes, but fo
 class RansDecoder(wiring.Component):
     """Decodes a feature map, a slot of 8 numbers z per cycle.
 
-    ``loop - G`` cycles are lost behind each plane of fewer than ``loop`` groups, one for each
-    escape of a slot but the first one, ``tile_gap`` between tiles, one more for each word of the
-    next tile's escapes but the first one. Damaged words cannot stop it: once as many tiles have
-    come as the shape has, it has put out as many slots.
+    ``loop - G`` cycles are lost behind each plane of fewer than ``loop`` groups, ``tile_gap``
+    between tiles and one more for each word of the next tile's escapes but the first one, and some
+    where escapes come close together, see ``EscapeMerger``. Damaged words cannot stop it: once as
+    many tiles have come as the shape has, it has put out as many slots.
 
     Members
     -------

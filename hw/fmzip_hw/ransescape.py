@@ -16,7 +16,8 @@ _COUNT_SIZE = 16  # of the field in front of the escapes
 class EscapeMerger(wiring.Component):
     """Replaces token 31 by the escape that it stands for.
 
-    A slot per cycle, and a cycle more for each escape in it but the first one.
+    A slot per cycle, and a cycle more for each escape in it but the first one, and for each word
+    of escapes.
 
     Members
     -------
@@ -37,7 +38,9 @@ class EscapeMerger(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.out = out = Slice(slot_layout())  # cuts the way back
+        m.submodules.slot = slot = Slice(slot_layout())  # these two cut the way back
+        m.submodules.out = out = Slice(slot_layout())
+        wiring.connect(m, wiring.flipped(self.i), slot.i)
         wiring.connect(m, out.o, wiring.flipped(self.o))
         word = self.words.payload
         held, held_valid = Signal(slot_layout()), Signal()
@@ -54,8 +57,7 @@ class EscapeMerger(wiring.Component):
         at_hand = headed & (some | ~more)  # an escape, or it is known that there is none left
         early = waiting & ~single & at_hand  # all but the last one, while the slot is held
         take = some & more & (early | (done & waiting) | dropping)
-        # With the last byte that is held, so that the next one does not have to wait.
-        refill = more & self.words.valid & (~some | (take & (bytes_held == 1) & (left != 1)))
+        refill = ~some & more & self.words.valid
         head = ~headed & ~dropping & self.words.valid
         m.d.comb += self.words.ready.eq(refill | head)
         with m.If(head):
@@ -67,14 +69,11 @@ class EscapeMerger(wiring.Component):
                 bytes_held.eq((WORD - _COUNT_SIZE) // 8),
                 left.eq(word[:_COUNT_BITS]),
             ]
-        with m.Else():
-            with m.If(refill):
-                m.d.sync += [escapes.eq(word), bytes_held.eq(BLOCK), some.eq(1)]
-            with m.Elif(take):
-                m.d.sync += [escapes.eq(escapes >> 8), bytes_held.eq(bytes_held - 1)]
-                m.d.sync += some.eq(bytes_held != 1)
-            with m.If(take):
-                m.d.sync += [left.eq(left - 1), more.eq(left != 1)]
+        with m.Elif(refill):
+            m.d.sync += [escapes.eq(word), bytes_held.eq(BLOCK), some.eq(1)]
+        with m.Elif(take):
+            m.d.sync += [escapes.eq(escapes >> 8), bytes_held.eq(bytes_held - 1), left.eq(left - 1)]
+            m.d.sync += [some.eq(bytes_held != 1), more.eq(left != 1)]
 
         lowest = Cat(pending[lane] & ~pending[:lane].any() for lane in range(BLOCK))
         others = pending & ~lowest
@@ -98,12 +97,12 @@ class EscapeMerger(wiring.Component):
         with m.If(ends):
             m.d.sync += [headed.eq(0), dropping.eq(left_over)]
 
-        fresh = Cat(z == ESCAPE for z in self.i.payload.z) & (~self.i.payload.raw).replicate(BLOCK)
-        m.d.comb += self.i.ready.eq((~held_valid | done) & ~dropping & ~ends)
-        with m.If(self.i.ready):
-            m.d.sync += [held.eq(self.i.payload), held_valid.eq(self.i.valid)]
+        fresh = Cat(z == ESCAPE for z in slot.o.payload.z) & (~slot.o.payload.raw).replicate(BLOCK)
+        m.d.comb += slot.o.ready.eq((~held_valid | done) & ~dropping & ~ends)
+        with m.If(slot.o.ready):
+            m.d.sync += [held.eq(slot.o.payload), held_valid.eq(slot.o.valid)]
             m.d.sync += [pending.eq(fresh), single.eq(_exactly_one(fresh))]
-            m.d.sync += waiting.eq(self.i.valid & fresh.any())
+            m.d.sync += waiting.eq(slot.o.valid & fresh.any())
         with m.Elif(done):
             m.d.sync += [held_valid.eq(0), pending.eq(0), waiting.eq(0)]
 
