@@ -88,7 +88,7 @@ def test_a_snapshot_stays_until_the_next_one(shared: Device) -> None:
     shared.counters(clear=True)
     shared.encode(CASE.values, CASE.config)
     shared.counters()
-    first = regs.REGISTER[regs.COUNTERS[0][0]].address
+    first = regs.REGISTER[regs.COUNTERS[0].name].address
     taken = shared.read_words(first, 2 * len(regs.COUNTERS))
     shared.decode(CASE.config)
     assert shared.read_words(first, 2 * len(regs.COUNTERS)) == taken
@@ -340,7 +340,7 @@ def test_a_reset_in_the_middle_of_a_frame_leaves_nothing_behind(
     shared.write_memory(0, FRAME)
     _begin(shared, what, beats, given=min(beats, 700))
     _control(shared, "reset")
-    assert _status(shared) == {"writing": 0, "reading": 0, "piece": 0, "overflow": 0, "fault": 0}
+    assert not any(_status(shared).values())
     Checker(shared).check(CASE, 4096)
 
 

@@ -1,91 +1,149 @@
 """The counters: nothing lost, nothing counted twice, and one instant in every snapshot."""
 
 import random
+from typing import Any
 
 import pytest
 from tests.stream_bench import simulate
 
-from fmzip.regs import COUNTER_BITS, COUNTERS
-from fmzip_hw.counters import EVENT_BITS, Counters
+from fmzip.regs import COUNTER_BITS, COUNTERS, Count
+from fmzip_hw.counters import PERIOD, Counters
 
-NAMES = [name for name, _ in COUNTERS]
-
-
-def _values(ctx, dut) -> dict[str, int]:
-    return {name: ctx.get(getattr(dut.values, name)) for name in NAMES}
+SUMS = [c for c in COUNTERS if c.kind is Count.SUM]
+EXTREMES = [c for c in COUNTERS if c.kind is not Count.SUM]
 
 
-@pytest.mark.parametrize("clear_too", [False, True])
-def test_snapshots_and_clears_lose_and_double_no_event(clear_too: bool) -> None:
-    dut, generator = Counters(), random.Random(1)
+async def _free(ctx: Any, dut: Counters, given: "_Given | None" = None) -> None:
+    """Until a strobe may be given; events go on."""
+    while True:
+        held = ctx.get(dut.hold)
+        if given is not None:
+            given.change(ctx, dut)
+        await ctx.tick()
+        if not held:
+            return
+
+
+async def _values(ctx: Any, dut: Counters) -> dict[str, int]:
+    while ctx.get(dut.hold):
+        await ctx.tick()
+    seen = {}
+    for k, counter in enumerate(COUNTERS):
+        ctx.set(dut.address, k)
+        await ctx.tick().repeat(2)
+        seen[counter.name] = ctx.get(dut.value)
+    return seen
+
+
+async def _strobe(ctx: Any, dut: Counters, *, snapshot: int = 1, clear: int = 0) -> None:
+    ctx.set(dut.snapshot, snapshot)
+    ctx.set(dut.clear, clear)
+    await ctx.tick()
+    ctx.set(dut.snapshot, 0)
+    ctx.set(dut.clear, 0)
+
+
+class _Given:
+    """Random events, and what they come to."""
+
+    def __init__(self, seed: int):
+        self._generator = random.Random(seed)
+        self.cycles: list[dict[str, int]] = []
+
+    def change(self, ctx: Any, dut: Counters, *, silent: bool = False) -> None:
+        now = {}
+        for counter in COUNTERS:
+            few = self._generator.choice([0, 1, counter.most])
+            amount = 0 if silent else min(few, counter.most)
+            ctx.set(getattr(dut.events, counter.name), amount)
+            now[counter.name] = amount
+        self.cycles.append(now)
+
+    def of(self, start: int, end: int) -> dict[str, int]:
+        """What cycles from ``start`` to ``end`` count to."""
+        found = {}
+        for counter in COUNTERS:
+            amounts = [now[counter.name] for now in self.cycles[start:end] if now[counter.name]]
+            fold = {Count.SUM: sum, Count.MIN: min, Count.MAX: max}[counter.kind]
+            found[counter.name] = fold(amounts) if amounts else 0
+        return found
+
+
+@pytest.mark.parametrize("clear", [0, 1])
+def test_snapshots_and_clears_lose_and_double_no_event(clear: int) -> None:
+    dut, given, generator = Counters(), _Given(1), random.Random(2)
 
     async def bench(ctx):
-        given = dict.fromkeys(NAMES, 0)
-        seen = dict.fromkeys(NAMES, 0)
-        for _ in range(60):
-            for _ in range(generator.randrange(4)):
-                for name in NAMES:
-                    amount = generator.choice([0, 1, generator.getrandbits(EVENT_BITS)])
-                    ctx.set(getattr(dut.events, name), amount)
-                    given[name] += amount
+        start = 0
+        for _ in range(7):
+            for _ in range(generator.randrange(2 * PERIOD)):
+                given.change(ctx, dut)
                 await ctx.tick()
-            if generator.random() < 0.5:  # else the snapshot falls among events
-                for name in NAMES:
-                    ctx.set(getattr(dut.events, name), 0)
-            else:
-                for name in NAMES:
-                    given[name] += ctx.get(getattr(dut.events, name))
-            ctx.set(dut.snapshot, 1)
-            ctx.set(dut.clear, clear_too)
-            await ctx.tick()
-            ctx.set(dut.snapshot, 0)
-            ctx.set(dut.clear, 0)
-            for name in NAMES:
-                ctx.set(getattr(dut.events, name), 0)
-            if clear_too:
-                seen = {name: seen[name] + v for name, v in _values(ctx, dut).items()}
-        await ctx.tick().repeat(2)
-        ctx.set(dut.snapshot, 1)
-        await ctx.tick()
-        last = _values(ctx, dut)
-        assert {n: seen[n] + last[n] for n in NAMES} == given
-        assert not ctx.get(dut.overflow)
+            await _free(ctx, dut, given)
+            given.change(ctx, dut)
+            await _strobe(ctx, dut, clear=clear)
+            # Events are counted two cycles after they are given.
+            end = len(given.cycles) - 2
+            for _ in range(PERIOD // 2):
+                given.change(ctx, dut)
+                await ctx.tick()
+            given.change(ctx, dut, silent=True)
+            assert await _values(ctx, dut) == given.of(start, end)
+            start = end if clear else 0
+            # The cycles in which the values were read, without events.
+            given.cycles += [dict.fromkeys(given.cycles[0], 0)] * 4
 
     simulate(dut, bench)
 
 
-def test_a_snapshot_is_of_one_cycle_and_stays() -> None:
+def test_counters_at_full_rate_lose_nothing_between_two_copies() -> None:
     dut = Counters()
 
     async def bench(ctx):
-        for name in NAMES:
-            ctx.set(getattr(dut.events, name), 1)
-        for wait in (7, 1, 2, 30):
-            await ctx.tick().repeat(wait)
-            ctx.set(dut.snapshot, 1)
+        for counter in COUNTERS:
+            ctx.set(getattr(dut.events, counter.name), counter.most)
+        await ctx.tick().repeat(5 * PERIOD)
+        cycles = 5 * PERIOD
+        while ctx.get(dut.hold):
             await ctx.tick()
-            ctx.set(dut.snapshot, 0)
-            first = _values(ctx, dut)
-            assert len(set(first.values())) == 1
-            await ctx.tick().repeat(5)
-            assert _values(ctx, dut) == first
+            cycles += 1
+        await ctx.tick()
+        await _strobe(ctx, dut)
+        seen = await _values(ctx, dut)
+        assert {c.name: seen[c.name] for c in SUMS} == {c.name: c.most * cycles for c in SUMS}
+        assert all(seen[c.name] == c.most for c in EXTREMES)
 
     simulate(dut, bench)
 
 
-def test_a_clear_without_a_snapshot_leaves_the_values() -> None:
+def test_a_snapshot_stays_until_the_next_one() -> None:
     dut = Counters()
 
     async def bench(ctx):
-        ctx.set(dut.events.cycles, 5)
+        for counter in COUNTERS:
+            ctx.set(getattr(dut.events, counter.name), 1)
+        await ctx.tick().repeat(50)
+        await _strobe(ctx, dut)
+        first = await _values(ctx, dut)
+        assert len({first[c.name] for c in SUMS}) == 1
+        await ctx.tick().repeat(3 * PERIOD)
+        assert await _values(ctx, dut) == first
+
+    simulate(dut, bench)
+
+
+def test_a_clear_without_a_snapshot_leaves_what_was_caught() -> None:
+    dut = Counters()
+
+    async def bench(ctx):
+        ctx.set(dut.events.pre, 4)
         await ctx.tick()
-        ctx.set(dut.events.cycles, 0)
+        ctx.set(dut.events.pre, 0)
         await ctx.tick().repeat(2)
-        for snapshot, clear, value in ((1, 0, 5), (0, 1, 5), (1, 0, 0)):
-            ctx.set(dut.snapshot, snapshot)
-            ctx.set(dut.clear, clear)
-            await ctx.tick()
-            assert ctx.get(dut.values.cycles) == value
+        for snapshot, clear, value in ((1, 0, 4), (0, 1, 4), (1, 0, 0)):
+            await _free(ctx, dut)
+            await _strobe(ctx, dut, snapshot=snapshot, clear=clear)
+            assert (await _values(ctx, dut))["pre"] == value
 
     simulate(dut, bench)
 
@@ -97,50 +155,47 @@ def test_a_counter_saturates_says_so_and_goes_on_after_a_clear(
     monkeypatch.setattr("fmzip_hw.counters.COUNTER_BITS", 12)
     dut, end = Counters(), (1 << 12) - 1
 
-    async def snapshot(ctx, clear: int = 0) -> int:
-        ctx.set(dut.snapshot, 1)
-        ctx.set(dut.clear, clear)
-        await ctx.tick()
-        ctx.set(dut.snapshot, 0)
-        ctx.set(dut.clear, 0)
-        return ctx.get(dut.values.read_bytes)
+    async def add(ctx: Any, total: int) -> None:
+        for amount in [64] * (total // 64) + [total % 64]:
+            ctx.set(dut.events.codec_bits_in, amount)
+            await ctx.tick()
+        ctx.set(dut.events.codec_bits_in, 0)
+        await ctx.tick().repeat(2)
+
+    async def seen(ctx: Any, clear: int = 0) -> tuple[int, int]:
+        await _free(ctx, dut)
+        await _strobe(ctx, dut, clear=clear)
+        values = await _values(ctx, dut)
+        return values["codec_bits_in"], ctx.get(dut.overflow)
 
     async def bench(ctx):
-        # Exactly to the end is no overflow.
-        for amount in (2047, 2047, 1):
-            ctx.set(dut.events.read_bytes, amount)
+        await add(ctx, end)  # exactly to the end
+        assert await seen(ctx) == (end, 0)
+        await add(ctx, 3)
+        assert await seen(ctx) == (end, 1)
+        assert await seen(ctx, clear=1) == (end, 1), "it is kept until a clear"
+        assert await seen(ctx) == (0, 0)
+        await add(ctx, 5)
+        assert await seen(ctx) == (5, 0)
+
+    simulate(dut, bench)
+
+
+def test_a_strobe_is_held_back_only_while_counters_are_brought_up_to_date() -> None:
+    dut = Counters()
+
+    async def bench(ctx):
+        held = 0
+        for _ in range(8 * PERIOD):
+            held += ctx.get(dut.hold)
             await ctx.tick()
-        ctx.set(dut.events.read_bytes, 0)
-        await ctx.tick().repeat(2)
-        assert await snapshot(ctx) == end
-        assert not ctx.get(dut.overflow)
-        ctx.set(dut.events.read_bytes, 3)
-        await ctx.tick()
-        ctx.set(dut.events.read_bytes, 0)
-        await ctx.tick().repeat(9)
-        assert await snapshot(ctx) == end
-        assert ctx.get(dut.overflow), "overflow is kept"
-        assert await snapshot(ctx, clear=1) == end
-        assert not ctx.get(dut.overflow)
-        assert await snapshot(ctx) == 0
+        assert held <= 8 * 64
 
     simulate(dut, bench)
 
 
 def test_counters_are_wide_enough_for_a_day_at_full_rate() -> None:
-    assert 1 << COUNTER_BITS > 86_400 * 100_000_000 * 8
-
-
-def test_an_event_is_counted_two_cycles_later() -> None:
-    dut = Counters()
-
-    async def bench(ctx):
-        ctx.set(dut.events.cycles, 1)
-        ctx.set(dut.snapshot, 1)
-        seen = []
-        for _ in range(5):
-            await ctx.tick()
-            seen.append(ctx.get(dut.values.cycles))
-        assert seen == [0, 0, 1, 2, 3]
-
-    simulate(dut, bench)
+    most = max(c.most for c in SUMS if c.name != "latency")
+    assert 86_400 * 50_000_000 * most < 1 << COUNTER_BITS
+    # A word comes at least every eight bytes; no request is longer under way than all before it.
+    assert 1 << COUNTER_BITS > 86_400 * 100_000_000 * 16

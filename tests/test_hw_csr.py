@@ -4,10 +4,14 @@ import random
 
 from amaranth.hdl import Value
 from tests.bus_bench import access, read, write
+from tests.memory_bench import simulate_with
 from tests.stream_bench import simulate
 
-from fmzip.regs import MAP, MAP_WORDS, WORD_BYTES, Access
+from fmzip.regs import COUNTER_BITS, COUNTERS, MAP, MAP_WORDS, REGISTER, WORD_BYTES, Access
 from fmzip_hw.csr import RegisterFile
+
+# Those that are signals of the register file: the counters are in a memory of their own.
+SIGNALS = MAP[: -len(COUNTERS)]
 
 
 def test_every_register_can_be_read_and_only_the_right_ones_written() -> None:
@@ -15,7 +19,7 @@ def test_every_register_can_be_read_and_only_the_right_ones_written() -> None:
 
     async def bench(ctx):
         values = {}
-        for register in MAP:
+        for register in SIGNALS:
             if register.access == Access.READ:
                 values[register.name] = generator.getrandbits(32 * register.words)
                 ctx.set(Value.cast(getattr(dut.r, register.name)), values[register.name])
@@ -27,7 +31,7 @@ def test_every_register_can_be_read_and_only_the_right_ones_written() -> None:
                     values[register.name] = values.get(register.name, 0) | data << 32 * k
                 if register.access == Access.STROBE:
                     values[register.name] = 0
-        for register in [*MAP, *generator.sample(MAP, len(MAP))]:
+        for register in [*SIGNALS, *generator.sample(SIGNALS, len(SIGNALS))]:
             for k in range(register.words):
                 got = await read(ctx, dut.bus, register.address + WORD_BYTES * k)
                 assert got == values[register.name] >> 32 * k & 0xFFFF_FFFF, register.name
@@ -81,7 +85,8 @@ def test_addresses_behind_the_map_read_as_zero_and_take_nothing() -> None:
     size = 1 << (MAP_WORDS - 1).bit_length()  # where the address's lower bits repeat
 
     async def bench(ctx):
-        for register in MAP:
+        ctx.set(dut.counter_value, -1)
+        for register in SIGNALS:
             if register.access == Access.READ:
                 ctx.set(Value.cast(getattr(dut.r, register.name)), -1)
         behind = [WORD_BYTES * k for k in range(MAP_WORDS, 2 * size + MAP_WORDS)]
@@ -95,14 +100,59 @@ def test_addresses_behind_the_map_read_as_zero_and_take_nothing() -> None:
     simulate(dut, bench)
 
 
-def test_an_access_takes_three_cycles_and_reads_do_not_write() -> None:
+def test_an_access_takes_four_cycles_and_reads_do_not_write() -> None:
     dut = RegisterFile()
 
     async def bench(ctx):
         await write(ctx, dut.bus, MAP[5].address, 77)
         for data in (None, 78):
             _, cycles = await access(ctx, dut.bus, MAP[5].address, data)
-            assert cycles == 3
+            assert cycles == 4
         assert await read(ctx, dut.bus, MAP[5].address) == 78
+
+    simulate(dut, bench)
+
+
+def test_counters_come_from_their_memory_low_word_first() -> None:
+    dut, generator = RegisterFile(), random.Random(2)
+    values = [generator.getrandbits(COUNTER_BITS) for _ in COUNTERS]
+
+    async def memory(ctx):
+        number = 0
+        while True:
+            ctx.set(dut.counter_value, values[number] if number < len(values) else 0)
+            (*_, number) = await ctx.tick().sample(dut.counter)
+
+    async def bench(ctx):
+        order = [k for k in range(len(COUNTERS)) for _ in range(2)]
+        generator.shuffle(order)
+        for k in order:
+            address = REGISTER[COUNTERS[k].name].address
+            low, high = [await read(ctx, dut.bus, address + WORD_BYTES * w) for w in range(2)]
+            assert low | high << 32 == values[k], COUNTERS[k].name
+
+    simulate_with(dut, bench, memory)
+
+
+def test_an_access_that_is_held_does_nothing_until_it_is_let_go() -> None:
+    dut = RegisterFile()
+
+    async def bench(ctx):
+        ctx.set(dut.hold, 1)
+        ctx.set(dut.bus.address, REGISTER["control"].address)
+        ctx.set(dut.bus.data, 0b11000)
+        ctx.set(dut.bus.write, 1)
+        ctx.set(dut.bus.valid, 1)
+        for _ in range(20):
+            await ctx.tick()
+            assert not ctx.get(dut.bus.ack)
+            assert not ctx.get(Value.cast(dut.w.control))
+        ctx.set(dut.hold, 0)
+        assert ctx.get(dut.bus.ack)
+        await ctx.tick()
+        ctx.set(dut.bus.valid, 0)
+        assert ctx.get(Value.cast(dut.w.control)) == 0b11000
+        await ctx.tick()
+        assert not ctx.get(Value.cast(dut.w.control))
 
     simulate(dut, bench)

@@ -103,8 +103,8 @@ class _Late(SdramChip):
         super().__init__(part, clock_hz)
         self._line: list[int | None] = [None] * delay
 
-    def step(self, pins: Pins) -> int | None:
-        self._line.append(super().step(pins))
+    def step(self, pins: Pins, counted: bool = True) -> int | None:
+        self._line.append(super().step(pins, counted))
         return self._line.pop(0)
 
 

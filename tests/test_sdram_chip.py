@@ -32,9 +32,9 @@ class Recorder(SdramChip):
         self.pins: list[Pins] = []
         self.driven: list[int | None] = []
 
-    def step(self, pins: Pins) -> int | None:
+    def step(self, pins: Pins, counted: bool = True) -> int | None:
         self.pins.append(pins)
-        self.driven.append(super().step(pins))
+        self.driven.append(super().step(pins, counted))
         return self.driven[-1]
 
 

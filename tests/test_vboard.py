@@ -5,14 +5,17 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import serial
-from tests.board_bench import Checker, case_of
+from tests.board_bench import Checker, case_of, check_sums
 from tests.codec_bench import random_case
 
 from fmzip.device import Device
 from fmzip.errors import LinkError, ToolError
 from fmzip.format import Coder, FrameConfig
+from fmzip.reference import decode, encode
+from fmzip.regs import Replay
 from fmzip.sdram import PARTS
 from fmzip_sim.vboard import build as builder
 from fmzip_sim.vboard.chip import chip_header
@@ -32,6 +35,59 @@ def test_the_specialised_program_equals_the_official_two_phases_in_every_counter
         for case in cases:
             first, second = (checker.check(case) for checker in checkers)
             assert first == second, case
+
+
+def test_the_counters_are_what_the_chip_counts_itself() -> None:
+    with Device() as device:
+        for case in (
+            case_of(FrameConfig(64, 60, 56, tile_cols=56, coder=Coder.BITMAP, step=1500), "blob"),
+            case_of(FrameConfig(8, 32, 32, burst_log2=3), "mixed"),
+        ):
+            device.write_memory(1 << 20, bytes(64))  # what is not to be counted
+            device.encode(case.values, case.config)
+            device.decode(case.config)
+            device.read_memory(1 << 20, 64)
+        counters = device.counters()
+        port = device._port.serial
+    found = port.last_words.partition(" counted: ")[2].split()
+    chip = dict(zip(found[::2], map(int, found[1::2]), strict=True))
+    assert len(chip) == 14
+    assert {name: counters[name] for name in chip} == chip
+    assert min(chip[name] for name in ("act", "rd", "wr", "dq_read_toggles", "ref")) > 0
+    check_sums(counters)
+
+
+def test_replays_put_out_what_the_reference_says_at_the_memorys_speed() -> None:
+    config = FrameConfig(64, 32, 64, tile_cols=64, coder=Coder.BITMAP, zero_bitmap=True, step=1500)
+    values = case_of(config, "blob").values
+    frame = encode(values, config)
+    passes = 3
+    with Device() as device:
+        beats = device.stage(values, config)
+        assert beats == device.stage_beats
+        check = {Replay.RAW: values, Replay.CODED: decode(frame), Replay.CODEC: decode(frame)}
+        size = {Replay.RAW: values.size, Replay.CODED: len(frame), Replay.CODEC: 0}
+        seen = {}
+        for kind, expected in check.items():
+            counters = seen[kind] = device.replay(kind, beats, passes)
+            assert counters.pop("check") == device.check_of(expected, config), kind
+            assert counters["write_bytes"] == counters["read_bytes"] == passes * size[kind]
+            assert 2 * counters["wr"] == 2 * counters["rd"] == passes * size[kind]
+            check_sums(counters)
+        with pytest.raises(ValueError, match="passes must be 1 to 16777215, not 0"):
+            device.replay(Replay.RAW, beats, 0)
+        with pytest.raises(ValueError, match=r"a map of \d+ beats, the stage holds 16384"):
+            device.stage(*larger())
+    raw, codec = seen[Replay.RAW], seen[Replay.CODEC]
+    # Whole rows, with refresh on.
+    assert raw["wr"] + raw["rd"] >= 0.92 * raw["cycles"]
+    assert raw["ref"] > 0
+    # A beat per cycle, but for the latency of a tile.
+    assert codec["cycles"] <= 1.2 * passes * beats
+
+
+def larger() -> tuple[np.ndarray, FrameConfig]:
+    return np.zeros((64, 33, 64), np.uint8), FrameConfig(64, 33, 64, tile_cols=64)
 
 
 def test_boards_of_two_and_four_lanes_do_what_is_predicted() -> None:

@@ -68,13 +68,14 @@ class FramePath(wiring.Component):
     Members
     -------
     head, multiplier, base : In, configuration; constant while a frame is in work
-    reset, write, read : In(1), abandon the frame in work, and then begin none or another
+    reset, write, read, loop : In(1), abandon the frame in work, and then begin none or another;
+        ``loop`` one that goes from the encoder straight to the decoder
     i, o : streams of lanes x 8, beats to the encoder and from the decoder
     taken : Out, values in the beat that ``i`` transfers
     writes, reads : Out(MemoryPort)
     abort : Out(1), the ports are reset
     idle : In(1), nothing is under way behind the ports
-    writing, reading : Out(1), what is in work
+    writing, reading, looping : Out(1), what is in work
     running : Out(1), the frame in work has begun; before that, what moves belongs to another
     flowing : Out(1), not all values of the frame in work have moved yet
     fault : Out(8), see ``fmzip.regs.Fault``
@@ -94,6 +95,7 @@ class FramePath(wiring.Component):
             "reset": In(1),
             "write": In(1),
             "read": In(1),
+            "loop": In(1),
             "i": In(stream.Signature(beat)),
             "o": Out(stream.Signature(beat)),
             "taken": Out(range(lanes + 1)),
@@ -103,6 +105,7 @@ class FramePath(wiring.Component):
             "idle": In(1),
             "writing": Out(1),
             "reading": Out(1),
+            "looping": Out(1),
             "running": Out(1),
             "flowing": Out(1),
             "fault": Out(8),
@@ -131,8 +134,15 @@ class FramePath(wiring.Component):
         m.d.comb += index.select.eq(self.reading)
 
         wiring.connect(m, encoder.o, joiner.i)
-        wiring.connect(m, joiner.o, writer.i)
-        wiring.connect(m, reader.o, words.i)
+        # Past the memory or not, what the decoder gets has gone through a slice.
+        m.d.comb += [
+            writer.i.payload.eq(joiner.o.payload),
+            writer.i.valid.eq(joiner.o.valid & ~self.looping),
+            words.i.payload.eq(Mux(self.looping, joiner.o.payload, reader.o.payload)),
+            words.i.valid.eq(Mux(self.looping, joiner.o.valid, reader.o.valid)),
+            joiner.o.ready.eq(Mux(self.looping, words.i.ready, writer.i.ready)),
+            reader.o.ready.eq(words.i.ready & ~self.looping),
+        ]
         wiring.connect(m, words.o, splitter.i)
         wiring.connect(m, splitter.o, decoder.i)
         wiring.connect(m, writer.port, wiring.flipped(self.writes))
@@ -175,10 +185,11 @@ class FramePath(wiring.Component):
     ) -> None:
         """Reset, settle, start, and the end of a frame."""
         settle = Signal(range(_SETTLE + 1))
-        to_write, to_read = Signal(), Signal()
+        to_write, to_read, to_loop = Signal(), Signal(), Signal()
+        begun = self.write | self.read | self.loop
         complete = Signal()
         m.d.sync += complete.eq(tiles == self.head.tiles)
-        m.d.comb += self.abort.eq(self.reset | self.write | self.read)
+        m.d.comb += self.abort.eq(self.reset | begun)
 
         def begin() -> None:
             """What a strobe does, in any state."""
@@ -187,15 +198,21 @@ class FramePath(wiring.Component):
                     settle.eq(0),
                     to_write.eq(self.write),
                     to_read.eq(self.read & ~self.write),
+                    to_loop.eq(self.loop & ~self.write & ~self.read),
                     self.fault.eq(Fault.NONE),
                     self.writing.eq(0),
                     self.reading.eq(0),
+                    self.looping.eq(0),
                 ]
                 m.next = "idle"
-                with m.If((self.write | self.read) & (self.head.tiles > MAX_TILES)):
+                with m.If(begun & (self.head.tiles > MAX_TILES)):
                     m.d.sync += self.fault.eq(Fault.CONFIG)
-                with m.Elif(self.write | self.read):
-                    m.d.sync += [self.writing.eq(self.write), self.reading.eq(~self.write)]
+                with m.Elif(begun):
+                    m.d.sync += [
+                        self.writing.eq(self.write),
+                        self.reading.eq(self.read & ~self.write),
+                        self.looping.eq(self.loop & ~self.write & ~self.read),
+                    ]
                     m.next = "settle"
 
         m.d.comb += self.flowing.eq(1)
@@ -211,10 +228,10 @@ class FramePath(wiring.Component):
             with m.State("start"):
                 m.d.comb += [
                     self.running.eq(1),
-                    encoder.start.eq(to_write),
+                    encoder.start.eq(to_write | to_loop),
                     writer.start.eq(to_write),
                     reader.start.eq(to_read),
-                    decoder.start.eq(to_read),
+                    decoder.start.eq(to_read | to_loop),
                 ]
                 m.next = "run"
                 begin()
@@ -223,6 +240,9 @@ class FramePath(wiring.Component):
                 m.d.comb += self.flowing.eq(Mux(to_write, ~encoder.done, ~complete))
                 with m.If(to_write & writer.done & encoder.done):
                     m.d.sync += self.writing.eq(0)
+                    m.next = "idle"
+                with m.If(to_loop & encoder.done & complete):
+                    m.d.sync += self.looping.eq(0)
                     m.next = "idle"
                 with m.If(to_read & reader.done & (complete | (reader.fault != Fault.NONE))):
                     m.d.sync += [self.reading.eq(0), self.fault.eq(reader.fault)]

@@ -2,11 +2,11 @@
 
 The chip is set to bursts of one column, and a column command is given in each cycle of a burst:
 any number of columns, from any column on, and a burst can be left and taken up again in any cycle.
-So a 16-byte command of ``fmzip.regs.BURST_BYTES`` is eight commands RD or WR here, and a part for
-``fmzip.energy`` that is given this command trace has a burst length of 1.
+So a command RD or WR is a beat of 16 bits, and a part for ``fmzip.energy`` that is given what this
+controller does has a burst length of 1.
 """
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -51,6 +51,10 @@ class SdramController(wiring.Component):
         ``all_banks`` makes a PRE a PREA
     open : Out(1), a bank is open; the command in this cycle counts
     asleep : Out(1), CKE is low
+    keep_awake : In(1), CKE stays high
+    closed : Out, banks that this cycle's PRE closes
+    busy : Out(1), a request or its data are under way
+    beat_valid, beat : Out, a beat that was read, ``read_delay`` + 1 cycles behind the chip's pins
     hit, miss, conflict : Out(1), one of them once for each request
     turnaround : Out(1), a write waits only for the bus
     owed : Out, refreshes that are postponed; ``late``: more than a chip allows
@@ -82,6 +86,11 @@ class SdramController(wiring.Component):
             "all_banks": Out(1),
             "open": Out(1),
             "asleep": Out(1),
+            "keep_awake": In(1),
+            "closed": Out(range((1 << part.bank_bits) + 1)),
+            "busy": Out(1),
+            "beat_valid": Out(1),
+            "beat": Out(DQ_BITS),
             "hit": Out(1),
             "miss": Out(1),
             "conflict": Out(1),
@@ -106,6 +115,7 @@ class SdramController(wiring.Component):
         banks = [Bank(t, self._part.row_bits) for _ in range(1 << self._part.bank_bits)]
         for k, bank in enumerate(banks):
             m.submodules[f"bank{k}"] = bank
+        due = (debt.owed != 0) & self.open
         quiet = Cat(bank.may_act & bank.may_pre & bank.may_column for bank in banks).all()
         m.d.comb += [
             debt.start.eq(power_up.done),
@@ -113,11 +123,14 @@ class SdramController(wiring.Component):
             debt.between.eq(~queue.now.valid),
             queue.hold.eq(debt.soon | debt.go),
             sleep.idle.eq(power_up.done & ~queue.now.valid & ~queue.waiting & ~debt.go),
-            sleep.wake.eq(queue.waiting | debt.soon | debt.go | ((debt.owed != 0) & self.open)),
+            sleep.wake.eq(self.keep_awake | queue.waiting | debt.soon | debt.go | due),
             sleep.quiet.eq(quiet & ~collector.busy & ~self.port.request.valid),
             collector.dq.eq(self.pins.dq_i),
             self.pins.cke.eq(sleep.cke),
             self.asleep.eq(~sleep.cke),
+            self.busy.eq(queue.now.valid | queue.waiting | words.o.valid | collector.busy),
+            self.beat_valid.eq(collector.beat_valid),
+            self.beat.eq(collector.beat),
             self.open.eq(Cat(bank.open for bank in banks).any()),
             self.owed.eq(debt.owed),
             self.late.eq(debt.late),
@@ -220,6 +233,10 @@ class SdramController(wiring.Component):
             queue.pre_next.eq(give.pre_next),
             queue.prea.eq(give.prea),
         ]
+        open_banks = sum((bank.open for bank in banks), start=Const(0))
+        m.d.sync += self.closed.eq(
+            Mux(give.prea, open_banks, give.pre_now | give.pre_next),
+        )
         for k, bank in enumerate(banks):
             is_now, is_next = now.bank == k, next_.bank == k
             m.d.comb += [

@@ -26,6 +26,7 @@ class ReadCollector(wiring.Component):
     read : In(1), it is decided to read a column; ``first`` of a word
     dq : In(dq_bits), as at the pin
     busy : Out(1), columns are still to come
+    beat_valid, beat : Out, a column, one cycle behind ``dq``
     o : Out(stream of words)
     """
 
@@ -37,6 +38,8 @@ class ReadCollector(wiring.Component):
             "first": In(1),
             "dq": In(dq_bits),
             "busy": Out(1),
+            "beat_valid": Out(1),
+            "beat": Out(dq_bits),
             "o": Out(stream.Signature(PORT_BITS)),
         })  # fmt: skip
 
@@ -55,6 +58,8 @@ class ReadCollector(wiring.Component):
             fifo.reserve.eq(self.read & self.first),
             to_come.start.eq(self.read),
             self.busy.eq(~to_come.over),
+            self.beat_valid.eq(valid),
+            self.beat.eq(beat),
             fifo.payload.eq(Cat(word[self._dq_bits :], beat)),
             fifo.put.eq(valid & (count == columns - 1)),
         ]

@@ -6,7 +6,16 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from fmzip.format import MULTIPLIER_BITS
-from fmzip.regs import BURST_BYTES, MEMORY, PORT_BYTES, REGISTERS, ROW_BYTES, STAGE, bits
+from fmzip.regs import (
+    LATENCY_BINS,
+    MEMORY,
+    PORT_BYTES,
+    REGISTER,
+    REGISTERS,
+    ROW_BYTES,
+    STAGE,
+    bits,
+)
 from fmzip.sdram import SdramPart
 from fmzip_hw.bridge import Bridge
 from fmzip_hw.bus import BusSplitter, HostMemory
@@ -14,12 +23,16 @@ from fmzip_hw.counters import Counters
 from fmzip_hw.csr import RegisterFile
 from fmzip_hw.framepath import FramePath
 from fmzip_hw.memport import MemoryPort, PortSlice, PortSwitch
+from fmzip_hw.meters import LatencyMeter
+from fmzip_hw.rawpath import RawPath
+from fmzip_hw.replay import Replay
 from fmzip_hw.sdram import SdramController
+from fmzip_hw.sdramevents import EVENTS, SdramEvents
 from fmzip_hw.sdrampins import sdram_pins
 from fmzip_hw.stage import Stage
 from fmzip_hw.stream import Slice
 
-_HOST = 2  # its place among the users of the memory port
+_HOST = 3  # its place among the users of the memory port
 
 
 class Soc(wiring.Component):
@@ -40,9 +53,9 @@ class Soc(wiring.Component):
     Members
     -------
     rx, tx : streams of bytes from and to the host
+    marker : Out(1), the bandwidth counter counts in this cycle
     sdram : Out(``sdram_pins``), with a part
     memory : Out(MemoryPort), without one
-    marker : Out(1), a frame is in work
     """
 
     def __init__(
@@ -63,10 +76,12 @@ class Soc(wiring.Component):
         if part is not None:
             name = part.name
             self._sdram = SdramController(part, clock_hz, cas, read_delay=read_delay)
+            self._sdram_events = SdramEvents(self._sdram, cas, read_delay)
             memory_log2 = exact_log2(part.size_bytes)
         self._bridge = Bridge(clock_hz=clock_hz, build=build, part=name, fifo_bytes=fifo_bytes)
         self._stage = Stage(lanes, 1 << stage_log2)
         self._path = FramePath(lanes, ring_blocks)
+        self._raw, self._replay, self._lanes = RawPath(lanes), Replay(), lanes
         self._build = {
             "lanes": lanes,
             "stage_log2": stage_log2,
@@ -89,7 +104,7 @@ class Soc(wiring.Component):
         m.submodules.stage = stage
         m.submodules.host_memory = host_memory = HostMemory()
         m.submodules.path = path
-        m.submodules.switch = switch = PortSwitch(3)
+        m.submodules.switch = switch = PortSwitch(4)
         m.submodules.counters = counters = Counters()
         wiring.connect(m, wiring.flipped(self.rx), bridge.i)
         wiring.connect(m, bridge.o, wiring.flipped(self.tx))
@@ -99,6 +114,7 @@ class Soc(wiring.Component):
         wiring.connect(m, windows.windows[2], host_memory.bus)
         wiring.connect(m, path.writes, switch.users[0])
         wiring.connect(m, path.reads, switch.users[1])
+        wiring.connect(m, self._raw.port, switch.users[2])
         wiring.connect(m, host_memory.port, switch.users[_HOST])
         m.submodules.cut = cut = PortSlice()
         wiring.connect(m, switch.port, cut.user)
@@ -108,65 +124,112 @@ class Soc(wiring.Component):
             m.submodules.sdram = self._sdram
             wiring.connect(m, cut.port, self._sdram.port)
             wiring.connect(m, self._sdram.pins, wiring.flipped(self.sdram))
-        wiring.connect(m, path.o, stage.i)
-
+        memory_busy = Signal()  # the chip has work that the port does not see any more
+        if self._sdram is not None:
+            m.d.comb += memory_busy.eq(self._sdram.busy)
         control = {f: registers.w.control[bits("control", f).low]
                    for f in ("reset", "write", "read", "snapshot", "clear")}  # fmt: skip
         beats = Slice(path.i.payload.shape())  # cuts the way from the encoder to the block RAMs
         m.submodules.beats = ResetInserter(control["reset"])(beats)
         wiring.connect(m, stage.o, beats.i)
-        wiring.connect(m, beats.o, path.i)
         piece = stage.busy | path.i.valid
         m.d.comb += [
             path.head.eq(registers.w.head),
             path.multiplier.eq(registers.w.multiplier[:MULTIPLIER_BITS]),
             path.base.eq(registers.w.base >> exact_log2(PORT_BYTES)),
             path.reset.eq(control["reset"]),
-            path.write.eq(control["write"]),
-            path.read.eq(control["read"]),
+            path.write.eq(control["write"] | self._replay.write),
+            path.read.eq(control["read"] | self._replay.read),
+            path.loop.eq(self._replay.loop),
             switch.abort.eq(path.abort),
-            path.idle.eq(switch.idle),
+            path.idle.eq(switch.idle & ~memory_busy),
             stage.stop.eq(control["reset"]),
-            stage.load.eq(registers.written.piece),
-            stage.beats.eq(registers.w.piece[: bits("piece", "beats").size]),
-            stage.writing.eq(registers.w.piece[bits("piece", "encode").low]),
             counters.snapshot.eq(control["snapshot"]),
             counters.clear.eq(control["clear"]),
-            self.marker.eq(path.running),
+            counters.address.eq(registers.counter),
+            registers.counter_value.eq(counters.value),
+            registers.hold.eq(counters.hold),
             registers.r.frame_bytes.eq(path.words << exact_log2(PORT_BYTES)),
         ]
         for name, value in self._build.items():
             field = bits("build", name)
             m.d.comb += registers.r.build[field.low : field.low + field.size].eq(value)
+        # A frame is in memory when the chip has taken its last word.
+        settling, wrote = Signal(), Signal()
+        m.d.comb += settling.eq(wrote & self.marker & ~self._replay.busy)
+        m.d.sync += wrote.eq((path.writing | settling) & ~path.abort)
         status = {
-            "writing": path.writing,
+            "writing": path.writing | settling,
             "reading": path.reading,
             "piece": piece,
             "overflow": counters.overflow,
+            "replaying": self._replay.busy,
+            "differs": self._replay.differs,
             "fault": path.fault,
         }
         for name, value in status.items():
             field = bits("status", name)
             m.d.comb += registers.r.status[field.low : field.low + field.size].eq(value)
-        for name in counters.values.signature.members:
-            m.d.comb += getattr(registers.r, name).eq(getattr(counters.values, name))
-        self._count(m, counters, switch, piece)
+        self._connect_replay(m, registers, control["reset"], beats)
+        self._count(m, counters, switch, memory_busy, piece)
         return m
 
-    def _count(self, m: Module, counters: Counters, switch: PortSwitch, piece: Value) -> None:
+    def _connect_replay(
+        self, m: Module, registers: RegisterFile, reset: Signal, beats: Slice
+    ) -> None:
+        """The stage's beats go to the codec or, without it, to the memory; who says when."""
+        stage, path, raw, replay = self._stage, self._path, self._raw, self._replay
+        m.submodules.raw = ResetInserter(reset)(raw)
+        m.submodules.replay = ResetInserter(reset)(replay)
+        fields = {}
+        for name in ("piece", "replay", "replay_beats"):
+            for field in REGISTER[name].fields:
+                word = getattr(registers.w, name)
+                fields[f"{name}.{field.name}"] = word[field.low : field.low + field.size]
+        lanes_log2 = exact_log2(self._lanes)
+        m.d.comb += [
+            replay.start.eq(registers.written.replay),
+            replay.kind.eq(fields["replay.kind"]),
+            replay.passes.eq(fields["replay.passes"]),
+            replay.beats.eq(fields["replay_beats.beats"]),
+            replay.path_busy.eq(path.writing | path.reading | path.looping),
+            replay.raw_busy.eq(raw.busy),
+            replay.fault.eq(path.fault != 0),
+            registers.r.replay_done.eq(replay.done),
+            registers.r.replay_check.eq(replay.check),
+            raw.base.eq(path.base),
+            raw.words.eq(replay.beats << lanes_log2 >> exact_log2(PORT_BYTES)),
+            raw.write.eq(replay.raw_write),
+            raw.read.eq(replay.raw_read),
+            raw.o.ready.eq(1),
+            replay.item.eq(Mux(replay.raw, raw.o.payload, path.o.payload.as_value())),
+            replay.item_valid.eq(replay.busy & (path.o.valid | raw.o.valid)),
+            stage.load.eq(registers.written.piece | replay.load),
+            stage.beats.eq(Mux(replay.busy, replay.beats, fields["piece.beats"])),
+            stage.writing.eq(replay.busy | fields["piece.encode"]),
+            path.i.payload.eq(beats.o.payload),
+            path.i.valid.eq(beats.o.valid & ~replay.raw),
+            raw.i.payload.eq(beats.o.payload),
+            raw.i.valid.eq(beats.o.valid & replay.raw),
+            beats.o.ready.eq(Mux(replay.raw, raw.i.ready, path.i.ready)),
+            stage.i.payload.eq(path.o.payload),
+            stage.i.valid.eq(path.o.valid & ~replay.busy),
+            path.o.ready.eq(replay.busy | stage.i.ready),
+        ]
+        if self._sdram is not None:
+            m.d.comb += self._sdram.keep_awake.eq(fields["replay.awake"])
+
+    def _count(
+        self, m: Module, counters: Counters, switch: PortSwitch, memory_busy: Signal, piece: Value
+    ) -> None:
         """The events of every cycle. The host's own accesses to the memory are not counted."""
         path, port, events = self._path, switch.port, counters.events
         request, host = port.request, Signal()
-        m.d.comb += host.eq(~path.running | (switch.owner == _HOST))
+        m.d.comb += host.eq((~path.running & ~self._raw.busy) | (switch.owner == _HOST))
         asked = request.valid & request.ready & ~host
         writes = request.payload.write
         wrote = port.w.valid & port.w.ready & ~host
-        read = port.r.valid & port.r.ready & ~host
-        words = request.payload.words
-        # A request of n words needs a column command per burst that it touches.
-        per_burst = BURST_BYTES // PORT_BYTES
-        first = request.payload.address[: exact_log2(per_burst)]
-        commands = (words + first + (per_burst - 1)) >> exact_log2(per_burst)
+        came = port.r.valid & port.r.ready
         row = request.payload.address >> exact_log2(ROW_BYTES // PORT_BYTES)
         last_row, any_row = Signal.like(row), Signal()
         with m.If(asked):
@@ -177,17 +240,21 @@ class Soc(wiring.Component):
         with m.Elif(path.o.valid):
             m.d.sync += begun.eq(1)
         moved_in = path.i.valid & path.i.ready
+        m.submodules.latency = latency = LatencyMeter()
+        # Waiting for the host does not count: values are to come or go, but there is no piece. What
+        # is still on its way to or from the memory does.
+        on_its_way = memory_busy & (switch.owner != _HOST) & (path.running | self.marker)
+        m.d.sync += self.marker.eq(
+            self._replay.busy
+            | (~path.abort & path.running & (piece | ~path.flowing))
+            | (~path.abort & on_its_way)
+        )
         m.d.comb += [
-            # Waiting for the host: values are still to come or go, but there is no piece.
-            events.cycles.eq(path.running & (piece | ~path.flowing)),
+            events.cycles.eq(self.marker),
             events.write_requests.eq(asked & writes),
             events.read_requests.eq(asked & ~writes),
-            events.write_commands.eq(Mux(asked & writes, commands, 0)),
-            events.read_commands.eq(Mux(asked & ~writes, commands, 0)),
-            events.write_beats.eq(wrote),
-            events.read_beats.eq(read),
             events.write_bytes.eq(Mux(wrote, PORT_BYTES, 0)),
-            events.read_bytes.eq(Mux(read, PORT_BYTES, 0)),
+            events.read_bytes.eq(Mux(came & ~host, PORT_BYTES, 0)),
             events.row_switches.eq(asked & (~any_row | (row != last_row))),
             events.request_stalls.eq(request.valid & ~request.ready & ~host),
             events.write_stalls.eq(port.w.valid & ~port.w.ready & ~host),
@@ -198,4 +265,19 @@ class Soc(wiring.Component):
             events.decoder_stalls.eq(path.reading & begun & path.o.ready & ~path.o.valid),
             events.codec_bits_in.eq(Mux(moved_in, Cat(0, 0, 0, path.taken), 0)),
             events.codec_bits_out.eq(Mux(path.coded, 8 * PORT_BYTES, 0)),
+            latency.asked.eq(request.valid & request.ready & ~writes),
+            latency.words.eq(request.payload.words),
+            latency.came.eq(came),
+            latency.counted.eq(~host),
+            events.latency.eq(latency.latency),
+            events.latency_min.eq(latency.latency),
+            events.latency_max.eq(latency.latency),
         ]
+        for k, start in enumerate((0, *LATENCY_BINS)):
+            m.d.comb += getattr(events, f"latency_from_{start}").eq(latency.bins[k])
+        if self._sdram is None:
+            return
+        m.submodules.sdram_events = seen = self._sdram_events
+        m.d.comb += seen.counted.eq(self.marker)
+        for name in EVENTS:
+            m.d.comb += getattr(events, name).eq(getattr(seen.events, name))

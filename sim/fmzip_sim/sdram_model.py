@@ -7,6 +7,7 @@ window has lost it. Burst length 1 to 8, sequential; no auto-precharge, no clock
 """
 
 import random
+from collections import Counter
 from typing import NamedTuple
 
 from fmzip.errors import FmzipError
@@ -66,6 +67,8 @@ class SdramChip:
     violations : lines about all violations
     trace : (cycle, command, bank) of all commands but NOP; PREA is a PRE of all banks
     lost : (bank, row) of rows that were opened when their data was gone
+    counts : times, commands and activity of DQ by the names of ``fmzip.regs.COUNTERS``, of the
+        cycles that were to be counted
     """
 
     def __init__(self, part: SdramPart, clock_hz: float, *, strict: bool = True, seed: int = 1):
@@ -74,6 +77,9 @@ class SdramChip:
         self.violations: list[str] = []
         self.trace: list[tuple[int, str, int]] = []
         self.lost: list[tuple[int, int]] = []
+        self.counts: Counter[str] = Counter()
+        self._counted = False
+        self._beat = 0  # that was on DQ last
         self.banks = [_Bank() for _ in range(1 << part.bank_bits)]
         self.mode: tuple[int, int] | None = None  # CAS latency, burst length
         self.refreshes = 0
@@ -91,7 +97,8 @@ class SdramChip:
         self._cke_since = 0
         self._sleep: str | None = None
         self._burst: _Burst | None = None
-        self._out: dict[int, int] = {}  # by the cycle in which it is driven
+        # Beats by the cycle in which they are driven, and whether they count.
+        self._out: dict[int, tuple[int, bool]] = {}
         self._drives: int | None = None
         self._driven = _LONG_AGO  # last cycle in which the chip drove
         self._mask = 0  # DQM of the cycle before
@@ -268,18 +275,36 @@ class SdramChip:
         column = burst.column & ~(length - 1) | burst.column + beat & length - 1
         bank = self.banks[burst.bank]
         if not burst.write:
-            self._out[self.cycle + cas] = bank.cells[column]
+            self._out[self.cycle + cas] = (bank.cells[column], self._counted)
         else:
             if not pins.dq_oe:
                 self._fail("data bus", "not driven in a write", burst.bank)
             mask = (0, 0xFF, 0xFF00, 0xFFFF)[pins.dqm]
             bank.cells[column] = bank.cells[column] & mask | pins.dq & ~mask
             bank.write = self.cycle
+            self._note_beat("write", pins.dq, self._counted)
         if beat == length - 1:
             self._burst = None
 
-    def step(self, pins: Pins) -> int | None:
+    def _note_beat(self, way: str, beat: int, counts: bool) -> None:
+        if counts:
+            self.counts[f"dq_{way}_toggles"] += (beat ^ self._beat).bit_count()
+            self.counts[f"dq_{way}_ones"] += beat.bit_count()
+        self._beat = beat
+
+    def _note_time(self, pins: Pins, command: str, closed: int) -> None:
+        """What this cycle adds to the counts."""
+        state = "open" if any(bank.row is not None for bank in self.banks) else "closed"
+        self.counts["cycles"] += 1
+        self.counts[f"{state}_cycles" if pins.cke else f"{state}_low_cycles"] += 1
+        if command in ("ACT", "REF", "RD", "WR"):
+            self.counts[command.lower()] += 1
+        self.counts["pre"] += closed
+
+    def step(self, pins: Pins, counted: bool = True) -> int | None:
         """Take the pins of a cycle; returns what the chip drives in the next, None for nothing."""
+        self._counted = counted
+        before = sum(bank.row is not None for bank in self.banks)
         command = "NOP" if pins.cs_n else _COMMANDS[pins.ras_n * 4 + pins.cas_n * 2 + pins.we_n]
         if self._sleep != "REF" and (self.cycle & 15 == 0 or command != "NOP"):
             self._check_refresh()
@@ -301,10 +326,15 @@ class SdramChip:
                 case "BST":
                     self._burst = None
         self._data(pins)
+        if counted:
+            after = sum(bank.row is not None for bank in self.banks)
+            self._note_time(pins, command, before - after if command == "PRE" else 0)
         if self._drives is not None:
             self._driven = self.cycle
         self.cycle += 1
-        self._drives = self._out.pop(self.cycle, None)
+        self._drives, beat_counts = self._out.pop(self.cycle, (None, False))
+        if self._drives is not None:
+            self._note_beat("read", self._drives, beat_counts)
         if self._mask == 3:  # DQM acts on reads two cycles later
             self._drives = None
         self._mask = pins.dqm

@@ -29,7 +29,7 @@ class ChipPins:
             pins.ba, pins.a, pins.dq_o,
         )  # fmt: skip
 
-    def step(self, ctx: Any, value: int) -> None:
+    def step(self, ctx: Any, value: int, counted: bool = True) -> None:
         """One cycle: ``value`` was sampled in it; sets what the controller sees in the next."""
         pins = Pins(
             cke=value & 1,
@@ -43,6 +43,6 @@ class ChipPins:
             a=(value & (1 << self._dq_at) - 1) >> 8 + self._ba_bits,
             dq=value >> self._dq_at,
         )
-        drives = self.chip.step(pins)
+        drives = self.chip.step(pins, counted)
         # What nobody drives reads as something else than data.
         ctx.set(self._dq_i, 0xDEAD if drives is None else drives)

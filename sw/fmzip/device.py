@@ -125,14 +125,13 @@ class Device:
         ------
         LinkError : a counter has reached its end
         """
-        overflow = regs.fields_of("status", self._register("status"))["overflow"]
         self._control(*(("snapshot", "clear") if clear else ("snapshot",)))
-        first = regs.REGISTER[regs.COUNTERS[0][0]].address
+        first = regs.REGISTER[regs.COUNTERS[0].name].address
         data = self.read_words(first, 2 * len(regs.COUNTERS))
-        if overflow:
+        if regs.fields_of("status", self._register("status"))["overflow"]:
             raise LinkError(f"{self.port}: a counter has reached its end")
-        values = np.frombuffer(data, "<u8")
-        return {name: int(v) for (name, _), v in zip(regs.COUNTERS, values, strict=True)}
+        values = np.frombuffer(data, "<u8").tolist()
+        return {counter.name: v for counter, v in zip(regs.COUNTERS, values, strict=True)}
 
     # Frames --------------------------------------------------------------------------------------
 
@@ -206,6 +205,83 @@ class Device:
         dtype = tiling.DTYPES[config.dtype]
         return tiling.from_lanes(blocks.reshape(-1, BLOCK).T.view(dtype), config)
 
+    # Replays -------------------------------------------------------------------------------------
+
+    def stage(self, values: np.ndarray, config: FrameConfig, base: int = 0) -> int:
+        """Put a map into the stage, for replays; returns its beats.
+
+        Raises
+        ------
+        ValueError : the stage does not hold it, or the board no such frame
+        TypeError : the values do not have the configured type
+        """
+        tiling.check_values(values, config)
+        beats = _beats(tiling.to_lanes(values, config), config, self.lanes)
+        # Without the codec, whole words are moved.
+        whole = -(-len(beats) * self.lanes // regs.PORT_BYTES) * regs.PORT_BYTES // self.lanes
+        if whole > self.stage_beats:
+            raise ValueError(f"a map of {len(beats)} beats, the stage holds {self.stage_beats}")
+        self._configure(config, base)
+        padding = np.zeros((whole - len(beats), BLOCK), np.uint8)
+        self.write_words(regs.STAGE, np.concatenate((beats, padding)).tobytes())
+        return len(beats)
+
+    def check_of(self, values: np.ndarray, config: FrameConfig) -> int:
+        """The check sum of passes that put out these values, if all lanes of beats hold some."""
+        beats = _beats(tiling.to_lanes(values, config), config, self.lanes)[:, : self.lanes]
+        return regs.replay_check(int.from_bytes(beat.tobytes(), "little") for beat in beats)
+
+    def keep_awake(self, awake: bool) -> None:
+        """Keep the memory's CKE high from now on, or let it go low when nothing is to be done."""
+        self._set("replay", int(awake) << regs.bits("replay", "awake").low)
+
+    def replay(
+        self,
+        kind: regs.Replay,
+        beats: int,
+        passes: int,
+        *,
+        awake: bool = False,
+        silence_s: float = 0.0,
+    ) -> dict[str, int]:
+        """Make passes over what is in the stage, and count what the memory does in that window.
+
+        The board's marker is high from the first pass to the end of the last one.
+
+        Parameters
+        ----------
+        beats : of a pass, as ``stage`` says; of ``IDLE``, clock cycles
+        passes : how many
+        awake : keep the memory's CKE high
+        silence_s : time in which nothing is sent, so that the link is no part of the window
+
+        Returns
+        -------
+        the counters, and ``check``: see ``fmzip.regs.replay_check``
+
+        Raises
+        ------
+        ValueError : no such number of beats or passes
+        FormatError : a frame was refused, or passes differ from each other
+        LinkError : the board does not answer, or does not finish
+        """
+        if kind is regs.Replay.RAW:
+            beats = -(-beats * self.lanes // regs.PORT_BYTES) * regs.PORT_BYTES // self.lanes
+        for name, value, word in (("beats", beats, "replay_beats"), ("passes", passes, "replay")):
+            end = 1 << regs.bits(word, name).size
+            if not 1 <= value < end:
+                raise ValueError(f"{name} must be 1 to {end - 1}, not {value}")
+        self._set("replay_beats", beats)
+        self.counters(clear=True)
+        fields = {"passes": passes, "kind": int(kind), "awake": int(awake)}
+        self._set("replay", sum(v << regs.bits("replay", n).low for n, v in fields.items()))
+        time.sleep(silence_s)
+        self._wait("replaying", stuck_s=silence_s)
+        done = self._register("replay_done")
+        if done != passes or regs.fields_of("status", self._register("status"))["differs"]:
+            raise FormatError(f"{self.port}: passes differ, {done} of {passes} were completed")
+        return {**self.counters(), "check": self._register("replay_check")}
+
     def _configure(self, config: FrameConfig, base: int) -> None:
         self.check(config)
         if base % regs.ROW_BYTES or not 0 <= base <= self.memory_bytes - config.max_bytes:
@@ -223,9 +299,10 @@ class Device:
         value = sum(fields[name] << regs.bits("piece", name).low for name in fields)
         self._set("piece", value)
 
-    def _wait(self, flag: str) -> None:
-        """Wait until a flag of STATUS is 0."""
-        deadline = time.monotonic() + _STUCK_S
+    def _wait(self, flag: str, stuck_s: float = 0.0) -> None:
+        """Wait until a flag of STATUS is 0; at least ``_STUCK_S`` if need be."""
+        stuck_s = max(stuck_s, _STUCK_S)
+        deadline = time.monotonic() + stuck_s
         while True:
             status = regs.fields_of("status", self._register("status"))
             if status["fault"]:
@@ -237,7 +314,7 @@ class Device:
                 return
             if time.monotonic() > deadline:
                 self._control("reset", wait=True)
-                raise LinkError(f"{self.port}: the board still says `{flag}` after {_STUCK_S:g} s")
+                raise LinkError(f"{self.port}: the board still says `{flag}` after {stuck_s:g} s")
 
     # Registers -----------------------------------------------------------------------------------
 

@@ -7,12 +7,13 @@ a driver refuses one whose tables differ from its own. ``docs/registers.md`` is 
 """
 
 import hashlib
+from collections.abc import Iterable
 from enum import Enum, IntEnum
 from typing import NamedTuple
 
 from fmzip import format as fmt
 from fmzip import protocol
-from fmzip.format import HEAD, MULTIPLIER_BITS, QUANT_SHIFT, STATIC_BYTES
+from fmzip.format import BLOCK, HEAD, MULTIPLIER_BITS, QUANT_SHIFT, STATIC_BYTES
 
 WORD_BYTES = 4
 # The windows of the address space.
@@ -22,7 +23,6 @@ MEMORY = 0x8000_0000  # the DRAM, for checking; these accesses are not counted
 WINDOW_BYTES = 0x1000_0000
 
 PORT_BYTES = 8  # width of the memory port
-BURST_BYTES = 16  # one column command: burst length 8 on a 16-bit data bus
 ROW_BYTES = 1024  # 512 columns of 16 bits: a request stays inside such a row
 COUNTER_BITS = 48
 MAX_TILES = 1024  # tiles of a frame, the size of the board's index memory
@@ -67,27 +67,99 @@ class Fault(IntEnum):
     CONFIG = 5  # more tiles than the index memory holds
 
 
-COUNTERS = (
-    ("cycles", "clock cycles in which a frame was in work and not waiting for the host"),
-    ("write_requests", "row-burst requests to write, accepted by the memory port"),
-    ("read_requests", "row-burst requests to read, accepted by the memory port"),
-    ("write_commands", f"DRAM column commands for writing: bursts of {BURST_BYTES} bytes"),
-    ("read_commands", f"DRAM column commands for reading: bursts of {BURST_BYTES} bytes"),
-    ("write_beats", f"words of {PORT_BYTES} bytes written through the memory port"),
-    ("read_beats", f"words of {PORT_BYTES} bytes read through the memory port"),
-    ("write_bytes", "useful bytes written"),
-    ("read_bytes", "useful bytes read"),
-    ("row_switches", f"requests to another row of {ROW_BYTES} bytes than the request before"),
-    ("request_stalls", "cycles in which the memory port had a request and the memory was busy"),
-    ("write_stalls", "cycles in which a word to write waited for the memory"),
-    ("read_stalls", "cycles in which a word that was read waited for the frame reader"),
-    ("encoder_beats", "beats that the encoder took"),
-    ("encoder_stalls", "cycles in which a beat waited for the encoder"),
-    ("decoder_beats", "beats that the decoder put out"),
-    ("decoder_stalls", "cycles in which the sink waited for the decoder, behind its first beat"),
-    ("codec_bits_in", "bits of the values that the encoder took: 8 per value"),
-    ("codec_bits_out", "bits of the words that the encoder put out: tiles with their padding"),
-)
+class Replay(IntEnum):
+    """What a pass of a replay does: field ``kind`` of REPLAY."""
+
+    IDLE = 0  # nothing
+    RAW = 1  # the stage's words to memory, and back, without the codec
+    CODED = 2  # through the encoder to memory, and back through the decoder
+    CODEC = 3  # through the encoder to the decoder, without the memory
+
+
+class Count(Enum):
+    """What a counter makes of its events."""
+
+    SUM = "sum"
+    MIN = "min"
+    MAX = "max"
+
+
+class Counter(NamedTuple):
+    """One entry of the bandwidth counter; ``most`` is the largest amount that one cycle adds."""
+
+    name: str
+    meaning: str
+    most: int = 1
+    kind: Count = Count.SUM
+
+
+DQ_BITS = 16  # of the SDRAM's bus
+LATENCY_MAX = 0xFFFF  # cycles; longer ones are taken for this one
+# Ends of the latency histogram's bins, cycles: below 8, below 16, ..., from 512 on.
+LATENCY_BINS = tuple(8 << k for k in range(7))
+
+
+def _counters() -> tuple[Counter, ...]:
+    bank, asleep = "and at least one bank open", "CKE low"
+    requests = "row-burst requests to {}, accepted by the memory port"
+    waited = "cycles in which {} waited for {}"
+    bins = (0, *LATENCY_BINS), (*LATENCY_BINS, None)
+    return (
+        Counter("cycles", "clock cycles that are counted; the marker is high in them"),
+        Counter("open_cycles", f"of them, those with CKE high {bank}"),
+        Counter("closed_cycles", "those with CKE high and all banks closed; refreshing is so"),
+        Counter("open_low_cycles", f"those with {asleep} {bank}: active power-down"),
+        Counter("closed_low_cycles", f"those with {asleep} and all banks closed: power-down"),
+        Counter("act", "commands ACT"),
+        Counter("pre", "banks that were closed, by PRE of one or of all", 4),
+        Counter("ref", "commands REF"),
+        Counter("rd", f"commands RD: a beat of {DQ_BITS} bits each"),
+        Counter("wr", f"commands WR: a beat of {DQ_BITS} bits each"),
+        Counter("write_requests", requests.format("write")),
+        Counter("read_requests", requests.format("read")),
+        Counter("write_bytes", "useful bytes written", PORT_BYTES),
+        Counter("read_bytes", "useful bytes read", PORT_BYTES),
+        Counter("row_hits", "requests whose row was open"),
+        Counter("row_misses", "requests whose bank was closed"),
+        Counter("row_conflicts", "requests whose bank had another row open"),
+        Counter("row_switches", f"requests to other {ROW_BYTES} bytes than the request before"),
+        Counter("turnaround", "cycles in which a write waited only for the bus to turn around"),
+        Counter("request_stalls", waited.format("a request", "the memory")),
+        Counter("write_stalls", waited.format("a word to write", "the memory")),
+        Counter("read_stalls", waited.format("a word that was read", "the frame reader")),
+        Counter("encoder_beats", "beats that the encoder took"),
+        Counter("encoder_stalls", waited.format("a beat", "the encoder")),
+        Counter("decoder_beats", "beats that the decoder put out"),
+        Counter("decoder_stalls", waited.format("the sink", "the decoder, behind its first beat")),
+        Counter(
+            "codec_bits_in", "bits of the values that the encoder took: 8 per value", 8 * BLOCK
+        ),
+        Counter("codec_bits_out", "bits of the encoder's words, with padding", 8 * PORT_BYTES),
+        Counter("dq_write_toggles", "changes of data lines, to a beat that is written", DQ_BITS),
+        Counter("dq_read_toggles", "changes of data lines, to a beat that is read", DQ_BITS),
+        Counter("dq_write_ones", "ones in beats that are written", DQ_BITS),
+        Counter("dq_read_ones", "ones in beats that are read", DQ_BITS),
+        Counter("refresh_owed", "refreshes that are owed, summed over the cycles", 15),
+        Counter("refresh_owed_max", "the most that were owed at a time", 15, Count.MAX),
+        Counter("refresh_late", "cycles in which more were owed than the chip allows"),
+        Counter(
+            "latency", "cycles from read requests to their first words, summed up", LATENCY_MAX
+        ),
+        Counter("latency_min", "the shortest of them; 0 for none", LATENCY_MAX, Count.MIN),
+        Counter("latency_max", f"the longest, up to {LATENCY_MAX}", LATENCY_MAX, Count.MAX),
+        *(
+            Counter(
+                f"latency_from_{low}",
+                f"requests that took {low} cycles or more"
+                + (f", but less than {high}" if high else ""),
+            )
+            for low, high in zip(*bins, strict=True)
+        ),
+    )
+
+
+COUNTERS = _counters()
+COUNTER = {counter.name: counter for counter in COUNTERS}
 
 
 def _map() -> tuple[Register, ...]:
@@ -126,7 +198,9 @@ def _map() -> tuple[Register, ...]:
         Bits("writing", 0, 1, "a frame is being written; 0 once its last byte is in memory"),
         Bits("reading", 1, 1, "a frame is being read; 0 once its last beat is in the stage"),
         Bits("piece", 2, 1, "beats of the piece are still to be moved"),
-        Bits("overflow", 3, 1, "a counter has reached its end; cleared with the counters"),
+        Bits("overflow", 3, 1, "at the snapshot, a counter had reached its end since the clear"),
+        Bits("replaying", 4, 1, "passes are being made; the marker is high"),
+        Bits("differs", 5, 1, "a pass has put out something else than the first, or was refused"),
         Bits("fault", 8, 8, "0, or why the frame in memory was refused, see below"),
     )
     add("base", 1, Access.WRITE, f"address of the frame in memory, a multiple of {ROW_BYTES}")
@@ -141,8 +215,27 @@ def _map() -> tuple[Register, ...]:
         Bits("encode", 31, 1, "1: to the encoder, 0: from the decoder"),
     )
     add("frame_bytes", 1, Access.READ, "size of the frame that was written last")
-    for name, meaning in COUNTERS:
-        add(name, 2, Access.READ, f"{meaning}; {COUNTER_BITS} bits, low word first, as of snapshot")
+    add(
+        "replay",
+        1,
+        Access.WRITE,
+        "a write begins passes over what is in the stage; see below",
+        Bits("passes", 0, 24, "how many"),
+        Bits("kind", 24, 3, "what a pass does, see below"),
+        Bits("awake", 31, 1, "from then on the memory's CKE stays high"),
+    )
+    add(
+        "replay_beats",
+        1,
+        Access.WRITE,
+        "what a pass moves",
+        Bits("beats", 0, 24, "beats; without the codec, whole words; idle, clock cycles"),
+    )
+    add("replay_done", 1, Access.READ, "passes that were completed")
+    add("replay_check", 1, Access.READ, "check sum of what the last pass has put out; see below")
+    for counter in COUNTERS:
+        meaning = f"{counter.meaning}; {COUNTER_BITS} bits, low word first, as of snapshot"
+        add(counter.name, 2, Access.READ, meaning)
     return tuple(table)
 
 
@@ -171,14 +264,22 @@ def fields_of(register: str, value: int) -> dict[str, int]:
     return {f.name: value >> f.low & (1 << f.size) - 1 for f in REGISTER[register].fields}
 
 
+def replay_check(items: Iterable[int]) -> int:
+    """The register ``replay_check`` behind a pass that has put out these beats or 64-bit words."""
+    check = 0
+    for item in items:
+        check = (check << 1 & 0xFFFF_FFFF | check >> 31) ^ (item & 0xFFFF_FFFF) ^ item >> 32
+    return check
+
+
 def ident() -> int:
     """32-bit digest of everything that driver and gateware must agree on."""
-    windows = (REGISTERS, STAGE, MEMORY, PORT_BYTES, BURST_BYTES, ROW_BYTES, MAX_TILES)
+    windows = (REGISTERS, STAGE, MEMORY, PORT_BYTES, ROW_BYTES, MAX_TILES)
     ops = [(o.name, o.value) for o in protocol.Op]
     link = (protocol.PROTOCOL_VERSION, protocol.MAX_WORDS, protocol.NO_SESSION, ops)
     enums = [(e.__name__, m.name, m.value) for e in _ENUMS for m in e]
     numbers = [(name, getattr(fmt, name)) for name in _NUMBERS]
-    faults = [(f.name, f.value) for f in Fault]
+    faults = [(f.name, f.value) for e in (Fault, Replay) for f in e]
     table = [
         (r.name, r.address, r.words, r.access.value, [(f.name, f.low, f.size) for f in r.fields])
         for r in MAP

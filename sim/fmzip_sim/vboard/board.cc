@@ -7,6 +7,7 @@
 // With --serial the bytes pass the compiled UART and a line, bit by bit. SIGUSR1 switches the board
 // off and on again: all is forgotten but what is on the line.
 //
+// With --stats the end is a line with the cycles, and what the chip counted while `marker` was high.
 // What the chip's datasheet forbids ends the run with a line on stderr, status 2.
 
 #include "soc.h"
@@ -156,7 +157,8 @@ int main(int argc, char **argv) {
         soc.p_tx__ready.set<uint8_t>(room);
         settle(soc);
         // Until it has powered up, the chip is all that the system waits for.
-        bool moved = chip->clock(sdram_pins(soc)) || !chip->powered_up();
+        const bool marker = soc.p_marker.get<uint8_t>();  // and in a window the time itself counts
+        bool moved = chip->clock(sdram_pins(soc), marker) || !chip->powered_up() || marker;
         const bool taken = offer && soc.p_rx__ready.get<uint8_t>();
         bool given = room && soc.p_tx__valid.get<uint8_t>();
         uint8_t out = soc.p_tx__data.get<uint8_t>();
@@ -177,8 +179,11 @@ int main(int argc, char **argv) {
         idle = moved ? 0 : idle + 1;
     }
     stop_watch();
-    if (stats)
-        std::fprintf(stderr, "cycles %llu busy_s %.6f\n", static_cast<unsigned long long>(cycles),
-                     busy_s);
+    if (stats) {
+        std::fprintf(stderr, "cycles %llu busy_s %.6f counted:",
+                     static_cast<unsigned long long>(cycles), busy_s);
+        chip->counts().print(stderr);
+        std::fprintf(stderr, "\n");
+    }
     return 0;
 }

@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sdram {
@@ -52,6 +53,35 @@ SdramPins sdram_pins(const Design &d) {
     return p;
 }
 
+// What the chip saw, in the cycles that were to be counted. Toggles are from beat to beat, in either
+// direction; beats that are not counted are the next one's past, too.
+struct SdramCounts {
+    uint64_t cycles = 0, open_cycles = 0, closed_cycles = 0, open_low_cycles = 0,
+             closed_low_cycles = 0, act = 0, pre = 0, ref = 0, rd = 0, wr = 0, dq_write_toggles = 0,
+             dq_read_toggles = 0, dq_write_ones = 0, dq_read_ones = 0;
+
+    void print(std::FILE *to) const {
+        const std::pair<const char *, uint64_t> all[] = {
+            {"cycles", cycles},
+            {"open_cycles", open_cycles},
+            {"closed_cycles", closed_cycles},
+            {"open_low_cycles", open_low_cycles},
+            {"closed_low_cycles", closed_low_cycles},
+            {"act", act},
+            {"pre", pre},
+            {"ref", ref},
+            {"rd", rd},
+            {"wr", wr},
+            {"dq_write_toggles", dq_write_toggles},
+            {"dq_read_toggles", dq_read_toggles},
+            {"dq_write_ones", dq_write_ones},
+            {"dq_read_ones", dq_read_ones},
+        };
+        for (const auto &one : all)
+            std::fprintf(to, " %s %llu", one.first, static_cast<unsigned long long>(one.second));
+    }
+};
+
 class SdramChip {
 public:
     // What the controller sees on DQ in this cycle: data, or what nobody drives.
@@ -59,8 +89,11 @@ public:
 
     bool powered_up() const { return mode_set_; }
 
-    // Take the pins of a cycle; returns whether a column moved.
-    bool clock(const SdramPins &p) {
+    const SdramCounts &counts() const { return counts_; }
+
+    // Take the pins of a cycle, which is to be counted or not; returns whether a column moved.
+    bool clock(const SdramPins &p, bool counted = false) {
+        counted_ = counted;
         // In the order of a datasheet's truth table: RAS#, CAS#, WE# from bit 2.
         const unsigned command = p.cs_n ? NOP : p.ras_n << 2 | p.cas_n << 1 | unsigned(p.we_n);
         if (cycle_ > refresh_due_) fail("refresh", "more than " + text(sdram::kPostponed) + " postponed");
@@ -70,11 +103,14 @@ public:
         if (p.dq_oe && (drives_ || driven_ + 1 == cycle_))
             fail("data bus", "driven by the controller on or right behind read data");
         if (drives_) driven_ = cycle_;
+        if (counted) count_time();
         ++cycle_;
         const unsigned slot = cycle_ % sdram::kSlots;
         // DQM acts on reads two cycles later.
         drives_ = coming_[slot] && mask_ != 3;
         drive_ = line_[slot];
+        if (coming_[slot]) beat(line_[slot], line_counted_[slot], counts_.dq_read_toggles,
+                                counts_.dq_read_ones);
         coming_[slot] = false;
         mask_ = p.dqm;
         return column;
@@ -186,6 +222,7 @@ private:
         bank.row = a & (sdram::kRows - 1);
         bank.act = any_act_ = cycle_;
         act_bank_ = k;
+        counts_.act += counted_;
         uint64_t &charged = charged_[k * sdram::kRows + bank.row];
         const uint64_t alive = std::max(charged, refreshed_[bank.row]);
         // A row that was never opened holds what it held when the power came.
@@ -208,12 +245,33 @@ private:
             const unsigned slot = (cycle_ + cas_) % sdram::kSlots;
             coming_[slot] = true;
             line_[slot] = cell;
+            line_counted_[slot] = counted_;
+            counts_.rd += counted_;
             return;
         }
         if (!p.dq_oe) fail("data bus", "not driven in a write", k);
         const uint16_t mask = (p.dqm & 1 ? 0xFF : 0) | (p.dqm & 2 ? 0xFF00 : 0);
         cell = static_cast<uint16_t>((cell & mask) | (p.dq & ~mask));
         bank.write = cycle_;
+        counts_.wr += counted_;
+        beat(p.dq, counted_, counts_.dq_write_toggles, counts_.dq_write_ones);
+    }
+
+    void beat(uint16_t now, bool counted, uint64_t &toggles, uint64_t &ones) {
+        if (counted) {
+            toggles += static_cast<uint64_t>(__builtin_popcount(unsigned(now ^ before_)));
+            ones += static_cast<uint64_t>(__builtin_popcount(now));
+        }
+        before_ = now;
+    }
+
+    void count_time() {
+        bool open = false;
+        for (const Bank &bank : banks_) open = open || bank.open;
+        ++counts_.cycles;
+        ++(cke_ ? open ? counts_.open_cycles : counts_.closed_cycles
+                : open ? counts_.open_low_cycles
+                       : counts_.closed_low_cycles);
     }
 
     void precharge(unsigned k) {
@@ -223,6 +281,7 @@ private:
         apart("tWR", bank.write, wr_, int(k));
         bank.open = false;
         bank.pre = cycle_;
+        counts_.pre += counted_;
     }
 
     void refresh() {
@@ -230,6 +289,7 @@ private:
         for (unsigned k = 0; k < sdram::kBanks; ++k) apart("tRC", banks_[k].act, rc_, int(k));
         refreshed_[refreshes_++ % sdram::kRows] = cycle_;
         ref_ = cycle_;
+        counts_.ref += counted_;
         // Up to as many may come early as may come late.
         const double cycle = static_cast<double>(cycle_);
         schedule_ = std::min(schedule_ + refi_, cycle + sdram::kPostponed * refi_);
@@ -283,4 +343,7 @@ private:
     uint16_t drive_ = 0, line_[sdram::kSlots] = {};
     uint64_t driven_ = sdram::kLongAgo;  // last cycle in which the chip drove
     uint64_t noise_ = 1;
+    SdramCounts counts_;
+    bool counted_ = false, line_counted_[sdram::kSlots] = {};
+    uint16_t before_ = 0;  // the beat that was on DQ last
 };

@@ -31,6 +31,12 @@ def hil(
         str, typer.Option(help="vboard: or a serial device or pyserial URL")
     ] = "vboard:",
     calibration: Annotated[int, typer.Option(min=1, help="pictures that scales are made on")] = 32,
+    meter: Annotated[
+        str | None,
+        typer.Option(
+            help="power meter: simulated, ppk2:PORT:VOLTS, joulescope or ina226:BUS:ADDRESS:OHM"
+        ),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="write the results there, too")
     ] = None,
@@ -46,7 +52,7 @@ def hil(
     from fmzip.experiments.provenance import provenance
     from fmzip.experiments.show import hil_lines, hil_table, progress_bar
 
-    config = HilConfig(model, weights, images, limit, codec, step, port, calibration)
+    config = HilConfig(model, weights, images, limit, codec, step, port, calibration, meter)
     with progress_bar() as report:
         result = run(config, report)
     console = Console()

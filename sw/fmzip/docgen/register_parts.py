@@ -5,12 +5,11 @@ from fmzip import protocol, regs
 
 def register_table() -> str:
     """All registers but the counters."""
-    counters = {name for name, _ in regs.COUNTERS}
     lines = ["| address | register | words | access | meaning |", "|---|---|---|---|---|"]
     lines += [
         f"| {r.address:#06x} | `{r.name}` | {r.words} | {r.access.value} | {r.meaning} |"
         for r in regs.MAP
-        if r.name not in counters
+        if r.name not in regs.COUNTER
     ]
     return "\n".join(lines)
 
@@ -29,8 +28,9 @@ def register_fields() -> str:
 def counter_table() -> str:
     """The bandwidth counter."""
     lines = ["| address | counter | counts |", "|---|---|---|"]
-    for name, meaning in regs.COUNTERS:
-        lines.append(f"| {regs.REGISTER[name].address:#06x} | `{name}` | {meaning} |")
+    for counter in regs.COUNTERS:
+        address = regs.REGISTER[counter.name].address
+        lines.append(f"| {address:#06x} | `{counter.name}` | {counter.meaning} |")
     return "\n".join(lines)
 
 
@@ -46,6 +46,19 @@ def fault_table() -> str:
     }
     lines = ["| value | name | meaning |", "|---|---|---|"]
     lines += [f"| {f.value} | `{f.name}` | {meanings[f]} |" for f in regs.Fault]
+    return "\n".join(lines)
+
+
+def replay_table() -> str:
+    """Values of the field ``kind``."""
+    meanings = {
+        regs.Replay.IDLE: "nothing, for `replay_beats` clock cycles",
+        regs.Replay.RAW: "the stage's words to memory and back, without the codec",
+        regs.Replay.CODED: "through the encoder to memory, and back through the decoder",
+        regs.Replay.CODEC: "through the encoder to the decoder, without the memory",
+    }
+    lines = ["| value | name | a pass moves |", "|---|---|---|"]
+    lines += [f"| {k.value} | `{k.name}` | {meanings[k]} |" for k in regs.Replay]
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from fmzip.energy.bus import dq_toggles
 from fmzip.energy.codec import CodecEnergy, codec_energy
+from fmzip.energy.counted import counted_activity
 from fmzip.energy.export import accelergy_table, action_energies, command_trace
 from fmzip.energy.frame import busy_activity, frame_activity
 from fmzip.energy.model import (
@@ -36,6 +37,7 @@ __all__ = [
     "busy_activity",
     "codec_energy",
     "command_trace",
+    "counted_activity",
     "dq_toggles",
     "energy",
     "frame_activity",

@@ -1,29 +1,30 @@
 """Hardware in the loop: the stored maps of a network through the codec of a board.
 
 Every map is encoded by the board into its memory, the frame is compared byte by byte with the one
-of the reference, decoded by the board, and compared again. All traffic is what the board's counters
-say, and the energy is a model's figure for that traffic.
+of the reference, decoded by the board, and compared again. Then it is replayed from the board's
+stage without the link, once as it is and once through the codec: the energy is a model's figure for
+what the counters say of these windows.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fmzip import energy, reference
+from fmzip import reference
 from fmzip.codecs import codec_of
 from fmzip.device import VIRTUAL, Device
 from fmzip.errors import MismatchError
-from fmzip.format import FrameConfig, round_up
+from fmzip.experiments.meters import open_meter
+from fmzip.experiments.power import measure, model_power
+from fmzip.experiments.windows import add_counters, bands, compare, replay_map
+from fmzip.format import FrameConfig
 from fmzip.reference import parse_head
-from fmzip.regs import COUNTERS, ROW_BYTES
 from fmzip_models.capture import StoredMap, calibrate, capture
 from fmzip_models.default import open_job
 from fmzip_models.in_loop import frame_configs
-
-PART = "IS42S16160B-7"  # the SDRAM whose verified datasheet figures price the traffic
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class HilConfig:
     step_std : quantisation step of a map in standard deviations of its layer
     port : of the board
     calibration : pictures that scales and steps are made on; none of them is evaluated
+    meter : a power meter, see ``fmzip.experiments.meters.open_meter``; None for none
     """
 
     model: str | None = None
@@ -48,6 +50,7 @@ class HilConfig:
     step_std: float = 0.25
     port: str = VIRTUAL
     calibration: int = 32
+    meter: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("limit", "calibration"):
@@ -109,7 +112,9 @@ class HilResult:
     pictures : how many
     layers : in the order of storing
     counters : summed over all maps, each written once and read once
-    raw_rows : rows of the memory that the maps would take uncompressed, burst rounding included
+    windows : counters of the replays without the codec and with it, each map written and read once
+    clock_hz : of the board
+    power : what the meter found on the largest map, see ``fmzip.experiments.power``
     """
 
     tier: str
@@ -120,32 +125,14 @@ class HilResult:
     step_std: float
     pictures: int = 0
     layers: list[Layer] = field(default_factory=list)
-    counters: dict[str, int] = field(default_factory=lambda: {name: 0 for name, _ in COUNTERS})
-    raw_rows: int = 0
-    raw_burst_bytes: int = 0
+    counters: dict[str, int] = field(default_factory=dict)
+    windows: dict[str, dict[str, int]] = field(default_factory=dict)
+    clock_hz: float = 100e6
+    power: dict[str, Any] | None = None
 
     def energy(self) -> dict[str, Any]:
-        """Energy of the counted traffic and of the uncompressed one, modelled."""
-        part = energy.load(PART)
-        count = self.counters
-        switches = count["row_switches"]
-        commands = energy.Activity(
-            act=switches, pre=switches, rd=count["read_commands"], wr=count["write_commands"]
-        )
-        coded = energy.energy(part, commands)
-        # Uncompressed, each map is written and read as a sequence of whole rows.
-        raw = energy.incremental(
-            part, self.raw_burst_bytes, self.raw_burst_bytes, 2 * self.raw_rows
-        )
-        return {
-            "label": "modelled",
-            "what": "incremental: commands of one write and one read of every map; no background",
-            "part": PART,
-            "source": part.source,
-            "coded_pj": coded.total_pj,
-            "raw_pj": raw.total_pj,
-            "saved": 1 - coded.total_pj / raw.total_pj,
-        }
+        """Energy of the counted traffic, without the codec and with it, modelled."""
+        return compare(self.clock_hz, self.windows)
 
     def json(self) -> dict[str, Any]:
         """As the command line writes it."""
@@ -174,7 +161,9 @@ class HilResult:
                 for layer in self.layers
             ],
             "counters": self.counters,
+            "windows": self.windows,
             "energy": self.energy(),
+            "power": self.power,
         }
 
 
@@ -192,6 +181,9 @@ def run(config: HilConfig, progress: Progress = lambda *_: None) -> HilResult:
     codec = codec_of(config.codec)
     # The board first: a missing one is found out before the network is run.
     with Device(config.port) as device:
+        if config.meter is not None:
+            model_w = model_power(config.codec, device.clock_hz, device.lanes)
+            meter = open_meter(config.meter, model_w)
         network, pictures = open_job(config.model, config.weights, config.images)
         calibration, evaluation = pictures.split(config.calibration)
         if len(evaluation) == 0:
@@ -205,7 +197,7 @@ def run(config: HilConfig, progress: Progress = lambda *_: None) -> HilResult:
         frames = frame_configs(codec, network.graph.maps, found, config.step_std)
         result = HilResult(
             device.tier, config.port, config.codec, network.name, config.model is None,
-            config.step_std,
+            config.step_std, clock_hz=device.clock_hz,
         )  # fmt: skip
         done = total = 0
         for maps in capture(network, pictures, evaluation, found.scales):
@@ -217,6 +209,14 @@ def run(config: HilConfig, progress: Progress = lambda *_: None) -> HilResult:
                 _one(device, layer, stored, frames[stored.name], result)
                 done += stored.values.size
             result.pictures += 1
+        if config.meter is not None:
+            largest = max(maps, key=lambda m: m.values.size)
+            frame = frames[largest.name]
+            _, end = next(bands(frame, device))
+            part = np.ascontiguousarray(largest.values[:, :end])
+            result.power = measure(
+                device, meter, model_w, part, replace(frame, height=end), progress=progress
+            )
         progress("done", done, total)
     return result
 
@@ -247,11 +247,9 @@ def _one(
     values = stored.values.astype(np.float64)
     layer.error += float(((back - values) ** 2).sum())
     layer.power += float(((values - values.mean()) ** 2).sum())
-    for name, count in counters.items():
-        result.counters[name] += count
-    raw = round_up(stored.values.size, config.burst_bytes)
-    result.raw_burst_bytes += raw
-    result.raw_rows += -(-raw // ROW_BYTES)
+    result.counters = add_counters(result.counters, counters)
+    for kind, seen in replay_map(device, stored.name, stored.values, config).items():
+        result.windows[kind] = add_counters(result.windows.get(kind, {}), seen)
 
 
 def check_frame(name: str, got: bytes, expected: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.table import Table
 
@@ -75,21 +76,47 @@ def hil_lines(result: HilResult) -> list[str]:
     lines = [
         f"{8 * coded / values:.3f} bits per value on the bus, head, index and padding included "
         f"(counted)",
-        f"memory port: {count['write_commands']:,} write and {count['read_commands']:,} read "
-        f"commands, {count['row_switches']:,} row switches, {count['cycles']:,} cycles "
-        f"({result.tier})",
+        *(_window_line(kind, seen, result.tier) for kind, seen in result.windows.items()),
         f"cycles per beat: encoder {per_beat('encoder'):.4f}, decoder {per_beat('decoder'):.4f} "
         f"({result.tier}; a beat is 8 values at 8 lanes)",
         f"memory energy of one write and one read of every map on {energy['part']}: "
         f"{energy['raw_pj'] / 1e6:.2f} uJ raw, {energy['coded_pj'] / 1e6:.2f} uJ coded, "
         f"{energy['saved']:.1%} saved (modelled from counted commands; incremental)",
+        f"the whole device for the same time, asleep when it is done: "
+        f"{energy['raw_fixed_pj'] / 1e6:.2f} uJ raw, {energy['coded_fixed_pj'] / 1e6:.2f} uJ "
+        f"coded, {energy['fixed_saved']:.1%} saved; data lines, estimated at 20 pF: "
+        f"{energy['raw_io_pj'] / 1e6:.2f} and {energy['coded_io_pj'] / 1e6:.2f} uJ besides",
     ]
+    if result.power is not None:
+        lines += _power_lines(result.power)
     if result.stand_in:
         lines.append(
             "This network is a stand-in, a narrow ResNet-18 on scanned digits: give --model, "
             "--weights and --images for yours."
         )
     return lines
+
+
+def _power_lines(power: dict[str, Any]) -> list[str]:
+    shape = "x".join(map(str, power["shape"]))
+    lines = [f"power with {power['meter']}, {power['label']}, map {shape}, {power['order']}:"]
+    for name, found in power["configurations"].items():
+        lines.append(
+            f"  {name:<7} {found['power_w'] * 1e3:8.2f} mW, quartiles "
+            f"{found['spread_w'] * 1e3:.2f} mW apart, model {found['model_w'] * 1e3:.2f} mW; "
+            f"{found['windows']} windows of {found['seconds']:.1f} s"
+        )
+    return lines
+
+
+def _window_line(kind: str, seen: dict[str, int], tier: str) -> str:
+    requests = seen["write_requests"] + seen["read_requests"]
+    beats = seen["wr"] + seen["rd"]
+    return (
+        f"{kind} window: {seen['wr']:,} WR, {seen['rd']:,} RD, {seen['act']:,} ACT, "
+        f"{seen['ref']:,} REF, {seen['row_hits'] / requests:.1%} row hits, {seen['cycles']:,} "
+        f"cycles, bus busy in {beats / seen['cycles']:.1%} ({tier})"
+    )
 
 
 def area_table(rows: list[AreaRow]) -> Table:
