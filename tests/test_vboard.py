@@ -25,7 +25,14 @@ from fmzip_sim.vboard.specialise import specialise
 pytestmark = pytest.mark.xdist_group("vboard")
 
 
-def test_the_specialised_program_equals_the_official_two_phases_in_every_counter() -> None:
+# What does not depend on when the memory refreshes, which it does in its own time.
+STEADY = (
+    "write_requests", "read_requests", "write_bytes", "read_bytes", "encoder_beats",
+    "decoder_beats", "codec_bits_in", "codec_bits_out",
+)  # fmt: skip
+
+
+def test_the_specialised_program_equals_the_official_two_phases_but_for_refreshes() -> None:
     cases = [random_case(4000 + seed, blocks=200) for seed in range(12)]
     # Several tiles in work at once, and several pieces.
     config = FrameConfig(24, 40, 150, tile_cols=150, coder=Coder.BITMAP, zero_bitmap=True)
@@ -33,8 +40,11 @@ def test_the_specialised_program_equals_the_official_two_phases_in_every_counter
     with Device() as fast, Device("vboard:?twophase=1") as slow:
         checkers = Checker(fast), Checker(slow)
         for case in cases:
-            first, second = (checker.check(case) for checker in checkers)
-            assert first == second, case
+            for first, second in zip(*(checker.check(case) for checker in checkers), strict=True):
+                assert [first[name] for name in STEADY] == [second[name] for name in STEADY], case
+                # Rows that a refresh has closed are opened again; one refresh is in 780 cycles.
+                slack = 40 + first["cycles"] // 100
+                assert abs(first["cycles"] - second["cycles"]) <= slack, case
 
 
 def test_the_counters_are_what_the_chip_counts_itself() -> None:
