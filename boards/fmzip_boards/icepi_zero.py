@@ -15,6 +15,7 @@ BOARDS = (
         clock_hz=100_000_000,
         loader=("-b", "icepi-zero"),
         usb=(0x0403, 0x6015),
+        lanes=4,  # as on the ULX3S with this die
         stage_log2=11,
         # Which chip is on it is not known to us: the slowest timing of those that are.
         sdram="IS42S16160G-7",

@@ -15,6 +15,7 @@ BOARDS = (
         clock_hz=100_000_000,
         loader=("-c", "cmsisdap"),
         usb=(0x1D50, 0x602B),
+        lanes=4,  # as on the ULX3S with this die
         stage_log2=11,
         sdram="IS42S16160B-7",
         note="Marker: pin 41 of the edge connector.",

@@ -11,13 +11,14 @@ _UART = UARTResource(0, rx="0", tx="1", conn=("io", 0), attrs=Attrs(IO_TYPE="LVC
 _MARKER = Resource("marker", 0, Pins("5", dir="o", conn=("io", 0)), Attrs(IO_TYPE="LVCMOS33"))
 
 
-def _board(size: str, platform: type, ring_blocks: int, memory_log2: int) -> Board:
+def _board(size: str, platform: type, lanes: int, ring_blocks: int, memory_log2: int) -> Board:
     return Board(
         name=f"orangecrab-{size.lower()}",
         title=f"OrangeCrab r0.2 {size}",
         platform=lambda: with_resources(platform(), _UART, _MARKER),
         clock_hz=96_000_000,
         loader=("-b", "orangeCrab"),
+        lanes=lanes,
         stage_log2=10,
         ring_blocks=ring_blocks,
         memory_log2=memory_log2,
@@ -27,6 +28,6 @@ def _board(size: str, platform: type, ring_blocks: int, memory_log2: int) -> Boa
 
 
 BOARDS = (
-    _board("25F", OrangeCrabR0_2_25FPlatform, 1024, 15),
-    _board("85F", OrangeCrabR0_2_85FPlatform, 2048, 17),
+    _board("25F", OrangeCrabR0_2_25FPlatform, 4, 1024, 14),
+    _board("85F", OrangeCrabR0_2_85FPlatform, 8, 2048, 17),
 )

@@ -11,7 +11,7 @@ _SDRAM = "IS42S16160G-7"
 _MARKER = Resource("marker", 0, Pins("0+", dir="o", conn=("gpio", 0)), Attrs(IO_TYPE="LVCMOS33"))
 
 
-def _board(size: str, platform: type, stage_log2: int, note: str = "") -> Board:
+def _board(size: str, platform: type, lanes: int = 8, note: str = "") -> Board:
     return Board(
         name=f"ulx3s-{size.lower()}",
         title=f"ULX3S {size}",
@@ -19,14 +19,16 @@ def _board(size: str, platform: type, stage_log2: int, note: str = "") -> Board:
         clock_hz=100_000_000,
         loader=("-b", "ulx3s"),
         usb=(0x0403, 0x6015),
-        stage_log2=stage_log2,
+        lanes=lanes,
+        stage_log2=12 if lanes == 8 else 11,
         sdram=_SDRAM,
         note=f"Marker: GP0.{note}",
     )
 
 
 BOARDS = (
-    _board("85F", ULX3S_85F_Platform, 12),
-    _board("45F", ULX3S_45F_Platform, 12),
-    _board("12F", ULX3S_12F_Platform, 11, " nextpnr takes a 12F for the 25F that its die is."),
+    _board("85F", ULX3S_85F_Platform),
+    _board("45F", ULX3S_45F_Platform),
+    # Eight lanes want 58 of its 56 block RAMs; four are twice as fast as the SDRAM.
+    _board("12F", ULX3S_12F_Platform, 4, " nextpnr takes a 12F for the 25F that its die is."),
 )
