@@ -1,11 +1,12 @@
 """Values to slots of numbers and back, against the reference's transforms of the coder RANS."""
 
 import random
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.hdl import ResetInserter, Signal, Value
+from amaranth.hdl import ResetInserter, Signal
 from tests.codec_bench import Case, abandon, beat_payloads, begin, tile_beats, value_map, wire_beats
 from tests.plane_bench import coder_slots, decoded_beats, decoder_slots, plane_case
 from tests.stream_bench import PATTERNS, SHY, Transfer, simulate, transfer
@@ -36,9 +37,7 @@ async def check_coder(
     ctx: Any, dut: PlaneCoder, case: Case, diffusion: Diffusion, **options: Any
 ) -> Transfer:
     """A frame through the coder: its slots, and which lanes it takes."""
-    weights = diffusion.left | diffusion.above << 4 | diffusion.corner << 8
-    ctx.set(dut.rounding, diffusion.rounding)
-    ctx.set(Value.cast(dut.weights), weights)
+    ctx.set(dut.diffusion, asdict(diffusion))
     await begin(ctx, dut, case.config)
     slots = coder_slots(case, diffusion)
     inputs = beat_payloads(case, BLOCK)

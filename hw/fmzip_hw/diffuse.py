@@ -25,7 +25,14 @@ _CARRY_BITS = _TERM_BITS + 1  # difference of two
 _SUM_BITS = _CARRY_BITS + 1
 _HALF = 1 << (WEIGHT_BITS - 1)  # of the unit of weights, to round
 
-Weights = data.StructLayout({"left": WEIGHT_BITS, "above": WEIGHT_BITS, "corner": WEIGHT_BITS})
+# How values are rounded, and the weights of the neighbours' errors: the one above to the left,
+# `corner`, is subtracted.
+DiffusionLayout = data.StructLayout({
+    "rounding": RANS_FRACTION_BITS,
+    "left": WEIGHT_BITS,
+    "above": WEIGHT_BITS,
+    "corner": WEIGHT_BITS,
+})  # fmt: skip
 
 # What the quantiser must know of a slot.
 PlaneSlot = data.StructLayout({
@@ -46,7 +53,7 @@ class Diffuser(wiring.Component):
     Members
     -------
     multiplier : In(17), ``format.rans_multiplier``; constant during a frame
-    rounding : In(8); weights : In(Weights), 0 but for BYPASS; constant during a frame
+    diffusion : In(DiffusionLayout), weights are 0 but for BYPASS; constant during a frame
     i_valid : In(1), a slot is there
     i : In(8 x signed(11)), its coefficients; 0 in lanes without a channel
     slot : In(PlaneSlot)
@@ -58,8 +65,7 @@ class Diffuser(wiring.Component):
     loop = 8
 
     multiplier: In(MULTIPLIER_BITS)
-    rounding: In(RANS_FRACTION_BITS)
-    weights: In(Weights)
+    diffusion: In(DiffusionLayout)
     i_valid: In(1)
     i: In(data.ArrayLayout(signed(COEFFICIENT_BITS), BLOCK))
     slot: In(PlaneSlot)
@@ -87,7 +93,7 @@ class Diffuser(wiring.Component):
             m.d.comb += [ram.r_en.eq(1), ram.r_next.eq(1)]
 
         # Both weights of an error of the row above in one product; none in the first row.
-        both = Cat(self.weights.above, Const(0, _TERM_BITS - WEIGHT_BITS), self.weights.corner)
+        both = Cat(self.diffusion.above, Const(0, _TERM_BITS - WEIGHT_BITS), self.diffusion.corner)
         both = register(m, Mux(self.slot.first_row, 0, both), above.latency)
         first = register(m, self.slot.first, above.latency + 1)
         is_unsigned = register(m, self.slot.unsigned, cycles - 2)
@@ -103,7 +109,7 @@ class Diffuser(wiring.Component):
             m.submodules[f"west{lane}"] = west = Multiplier(
                 error.shape(), unsigned(WEIGHT_BITS), held=False
             )
-            m.d.comb += [west.a.eq(error), west.b.eq(self.weights.left), self.o[lane].eq(number)]
+            m.d.comb += [west.a.eq(error), west.b.eq(self.diffusion.left), self.o[lane].eq(number)]
             passed.append((west.o + northwest)[:_CARRY_BITS])
         m.d.comb += [above.w_data.eq(Cat(errors)), before.w_data.eq(Cat(passed))]
         return m
@@ -142,7 +148,7 @@ class Diffuser(wiring.Component):
     def _rounded(self, m: Module, level: Value, is_unsigned: Value) -> tuple[Value, Value]:
         """Error and number of a level v', two cycles later."""
         shift = RANS_FRACTION_BITS
-        t = register(m, (level + self.rounding)[:_LEVEL_BITS])
+        t = register(m, (level + self.diffusion.rounding)[:_LEVEL_BITS])
         low, odd = register(m, level[:shift]), register(m, level[shift])
         # Just beyond the ends of the range of q the error still fits.
         ones = (level[2 * shift - 1] == is_unsigned) & level[shift : 2 * shift - 1].all()

@@ -9,13 +9,12 @@ from fmzip.format import (
     BLOCK,
     MULTIPLIER_BITS,
     PLANES,
-    RANS_FRACTION_BITS,
     RANS_STEP_PER_LSB,
     Dtype,
     Transform,
 )
 from fmzip_hw.blockcode import unipolar
-from fmzip_hw.diffuse import COEFFICIENT_BITS, Diffuser, PlaneSlot, Weights
+from fmzip_hw.diffuse import COEFFICIENT_BITS, Diffuser, DiffusionLayout, PlaneSlot
 from fmzip_hw.layout import HeadLayout, beat_layout
 from fmzip_hw.multiply import Multiplier
 from fmzip_hw.pipeline import register, register_flag
@@ -173,7 +172,7 @@ class PlaneCoder(wiring.Component):
     Members
     -------
     head, start, i, take, done : of ``PlaneGather``
-    multiplier, rounding, weights : of ``Diffuser``
+    multiplier, diffusion : of ``Diffuser``
     o : Out(stream of 8 x 8), slots in wire order
     """
 
@@ -181,8 +180,7 @@ class PlaneCoder(wiring.Component):
 
     head: In(HeadLayout)
     multiplier: In(MULTIPLIER_BITS)
-    rounding: In(RANS_FRACTION_BITS)
-    weights: In(Weights)
+    diffusion: In(DiffusionLayout)
     start: In(1)
     i: In(stream.Signature(WORD))
     take: Out(range(BLOCK + 1))
@@ -196,9 +194,9 @@ class PlaneCoder(wiring.Component):
         m.submodules.out = out = CreditFifo(WORD, depth=32)
         wiring.connect(m, wiring.flipped(self.i), gather.i)
         wiring.connect(m, out.o, wiring.flipped(self.o))
-        for name in ("multiplier", "rounding", "weights"):
-            m.d.comb += getattr(diffuser, name).eq(getattr(self, name))
         m.d.comb += [
+            diffuser.multiplier.eq(self.multiplier),
+            diffuser.diffusion.eq(self.diffusion),
             gather.head.eq(self.head),
             gather.start.eq(self.start),
             self.take.eq(gather.take),
