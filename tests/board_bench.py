@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
-from tests.codec_bench import Case, tile_beats, value_map
+from tests.codec_bench import Case, tile_beats, tile_pixels, value_map
 
 from fmzip import regs
 from fmzip.device import Device
@@ -79,28 +79,29 @@ class Checker:
     def check(self, case: Case, base: int = 0) -> tuple[dict[str, int], dict[str, int]]:
         """A map into memory and back; the counters of encoder and decoder."""
         config, device = case.config, self.device
-        expected = encode(case.values, config)
+        expected = encode(case.values, config, case.coding)
         head = (base, base + config.head_bytes)
         tiles = (head[1], base + len(expected))
         beats = sum(tile_beats(config, device.lanes))
         where = f"{case}, base {base:#x}"
 
         device.counters(clear=True)
-        assert device.encode(case.values, config, base) == len(expected), where
+        assert device.encode(case.values, config, base, case.coding) == len(expected), where
         writing = device.counters(clear=True)
         assert device.read_memory(base, len(expected)) == expected, where
         assert not any(device.counters().values()), "the host's own accesses are counted"
         known = {
             **traffic("write", [tiles, head]),
             "encoder_beats": beats,
-            "codec_bits_in": 8 * config.values,
+            "codec_bits_in": 8 * sum(tile_pixels(config)) * config.channels,
             "codec_bits_out": 8 * (len(expected) - config.head_bytes),
         }
         self._compare(writing, known, [tiles, head], where)
 
-        values = device.decode(config, base)
+        tables = None if case.coding is None else case.coding.tables
+        values = device.decode(config, base, tables)
         reading = device.counters(clear=True)
-        original = decode(expected)
+        original = decode(expected, tables)
         assert values.dtype == original.dtype, where
         np.testing.assert_array_equal(values, original, where)
         known = {**traffic("read", [head, tiles]), "decoder_beats": beats}

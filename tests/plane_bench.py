@@ -1,13 +1,23 @@
 """Values and the slots of their numbers, for the tests of the coder RANS's transforms."""
 
+import random
 from dataclasses import replace
 
 import numpy as np
 from tests.codec_bench import KINDS, Case, value_map, wire_blocks
+from tests.rans_bench import random_tables
 
-from fmzip.format import BLOCK, RANS_TRANSFORMS, Coder, Dtype, FrameConfig, Tile, Transform
+from fmzip.format import (
+    BLOCK,
+    RANS_TRANSFORMS,
+    Coder,
+    Dtype,
+    FrameConfig,
+    Tile,
+    Transform,
+)
 from fmzip.reference import planes
-from fmzip.tables import Diffusion
+from fmzip.tables import Coding, Diffusion
 
 
 def numbers_of(case: Case, tile: Tile, diffusion: Diffusion) -> np.ndarray:
@@ -91,3 +101,10 @@ def plane_case(seed: int, pixels: int = 40) -> tuple[Case, Diffusion]:
     diffusion = Diffusion(int(rng.choice([0, 128, 255, int(rng.integers(256))])), *weights)
     kind = str(rng.choice(KINDS))
     return Case(f"seed {seed}, {kind}", config, value_map(config, kind, rng)), diffusion
+
+
+def with_tables(case: Case, diffusion: Diffusion, seed: int) -> Case:
+    """The case with random tables."""
+    tables = random_tables(case.config.transform, random.Random(seed))
+    config = replace(case.config, tables=tables.id)
+    return replace(case, config=config, coding=Coding(tables, diffusion))

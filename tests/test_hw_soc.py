@@ -137,7 +137,7 @@ def test_a_map_goes_into_a_memory_that_stalls_and_comes_back(lanes: int, stalls:
     async def bench(ctx):
         build = await host.read(ctx, regs.REGISTER["build"].address, 4)
         assert regs.fields_of("build", int.from_bytes(build, "little")) == {
-            "lanes": lanes, "stage_log2": STAGE_LOG2, "memory_log2": 20,
+            "lanes": lanes, "rans": 0, "stage_log2": STAGE_LOG2, "memory_log2": 20,
             "max_blocks_log2": RING[lanes].bit_length() - 1,
         }  # fmt: skip
         await host.configure(ctx, case.config, base)

@@ -20,7 +20,7 @@ def test_registers_follow_each_other_without_gaps_and_stay_in_their_window() -> 
 
 
 def test_windows_do_not_overlap() -> None:
-    starts = sorted((regs.REGISTERS, regs.STAGE, regs.MEMORY))
+    starts = sorted((regs.REGISTERS, regs.STAGE, regs.TABLES, regs.MEMORY))
     assert all(start % regs.WINDOW_BYTES == 0 for start in starts)
     assert all(b - a >= regs.WINDOW_BYTES for a, b in pairwise(starts))
     assert starts[-1] + regs.WINDOW_BYTES <= 1 << 32
@@ -72,7 +72,7 @@ def test_the_head_register_holds_the_static_head() -> None:
 def test_fields_of_takes_a_value_apart() -> None:
     value = 8 | 14 << 8 | 25 << 16 | 11 << 24
     assert regs.fields_of("build", value) == {
-        "lanes": 8, "stage_log2": 14, "memory_log2": 25, "max_blocks_log2": 11,
+        "lanes": 8, "rans": 0, "stage_log2": 14, "memory_log2": 25, "max_blocks_log2": 11,
     }  # fmt: skip
     assert regs.fields_of("base", 5) == {}
     with pytest.raises(KeyError):
@@ -116,3 +116,8 @@ def test_the_digest_does_not_change_with_a_meaning(monkeypatch: pytest.MonkeyPat
     reworded = status._replace(meaning="said better", fields=fields)
     monkeypatch.setattr(regs, "MAP", tuple(reworded if r is status else r for r in MAP))
     assert regs.ident() == before
+
+
+def test_value_of_is_the_inverse_of_fields_of() -> None:
+    given = {"rounding": 200, "left": 7, "above": 5, "corner": 15}
+    assert regs.fields_of("diffusion", regs.value_of("diffusion", given)) == given

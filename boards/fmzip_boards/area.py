@@ -18,13 +18,31 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from fmzip.errors import ToolError
+from fmzip.format import BLOCK
 from fmzip_boards import tools
 from fmzip_hw.decoder import Decoder
 from fmzip_hw.encoder import Encoder
+from fmzip_hw.fmzdecoder import FmzDecoder
+from fmzip_hw.fmzencoder import FmzEncoder
 from fmzip_hw.pipeline import register
 from fmzip_hw.synthesis import PREPARE, Part
 
-COMPONENTS: dict[str, Callable[[int], wiring.Component]] = {"encoder": Encoder, "decoder": Decoder}
+
+def _of_8_lanes(build: Callable[[], wiring.Component]) -> Callable[[int], wiring.Component]:
+    def of(lanes: int) -> wiring.Component:
+        if lanes != BLOCK:
+            raise ValueError(f"the coder rans has {BLOCK} lanes, not {lanes}")
+        return build()
+
+    return of
+
+
+COMPONENTS: dict[str, Callable[[int], wiring.Component]] = {
+    "encoder": Encoder,
+    "decoder": Decoder,
+    "fmz-encoder": _of_8_lanes(FmzEncoder),
+    "fmz-decoder": _of_8_lanes(FmzDecoder),
+}
 PARTS = {"LFE5U-12F": "--12k", "LFE5U-25F": "--25k", "LFE5U-45F": "--45k", "LFE5U-85F": "--85k"}
 SPEEDS = (6, 7, 8)
 _PACKAGE = "CABGA381"
@@ -112,7 +130,7 @@ def measure(
 
     Parameters
     ----------
-    component : "encoder" or "decoder"
+    component : a name in ``COMPONENTS``
     seeds : of the placer
     lanes : 2, 4 or 8
     part, speed : device and speed grade

@@ -19,7 +19,7 @@ class Board:
     loader : options of openFPGALoader that select the board
     usb : vendor and product of the serial port that the link uses
     lanes : values per beat
-    stage_log2, ring_blocks : see ``fmzip_hw.soc.Soc``
+    stage_log2, ring_blocks, rans : see ``fmzip_hw.soc.Soc``
     sdram : part behind the memory port, one of ``fmzip.sdram.PARTS``; None for block RAM
     memory_log2 : log2 of the bytes of block RAM, where there is no SDRAM
     note : what a user should know
@@ -34,6 +34,7 @@ class Board:
     lanes: int = 8
     stage_log2: int = 12
     ring_blocks: int = 2048
+    rans: bool = False
     sdram: str | None = None
     memory_log2: int = 0
     note: str = ""

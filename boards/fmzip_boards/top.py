@@ -47,6 +47,7 @@ class Top(Elaboratable):
             memory_log2=board.memory_log2,
             ring_blocks=board.ring_blocks,
             build=self._build,
+            rans=board.rans,
         )
         if part is None:
             m.submodules.memory = memory = BlockMemory(board.memory_log2)

@@ -13,6 +13,7 @@ from fmzip.format import (
     ROW_SLOTS_MAX,
     WEIGHT_BITS,
 )
+from fmzip_hw.adder import with_carry
 from fmzip_hw.memory import BlockRam
 from fmzip_hw.multiply import Multiplier
 from fmzip_hw.pipeline import register, register_flag
@@ -103,8 +104,9 @@ class Diffuser(wiring.Component):
             # What was passed on has 8 in it, so that the shift below rounds.
             carried = before.r_data.word_select(lane, _CARRY_BITS).as_signed()
             total = register(m, Mux(first, _HALF, carried) + north)[:_SUM_BITS].as_signed()
-            level = register(m, self._level(m, lane) + (total >> WEIGHT_BITS))
-            error, number = self._rounded(m, level[:_LEVEL_BITS].as_signed(), is_unsigned)
+            whole, rounds = self._steps(m, lane)
+            level = register(m, with_carry(whole, total >> WEIGHT_BITS, rounds)[:_LEVEL_BITS])
+            error, number = self._rounded(m, level.as_signed(), is_unsigned)
             errors.append(error)
             m.submodules[f"west{lane}"] = west = Multiplier(
                 error.shape(), unsigned(WEIGHT_BITS), held=False
@@ -131,19 +133,21 @@ class Diffuser(wiring.Component):
         low = north.o[:_TERM_BITS].as_signed()
         high = north.o[_TERM_BITS : 2 * _TERM_BITS].as_signed()
         # Where the lower product is negative it has taken one off the upper one.
-        rest = register(m, (_HALF - high - low[-1])[:_CARRY_BITS].as_signed())
+        rest = register(m, with_carry(~high, Const(_HALF, _TERM_BITS).as_signed(), ~low[-1]))
         spent = above.latency + north.latency + 1
         return low, register(m, rest, self.latency + 1 - spent)
 
-    def _level(self, m: Module, lane: int) -> Value:
-        """v, the coefficient in steps, at the time of the sum of its neighbours' errors."""
+    def _steps(self, m: Module, lane: int) -> tuple[Value, Value]:
+        """The coefficient in steps, rounded down, at the time of the sum of its neighbours' errors;
+        and whether v is one more.
+        """
         m.submodules[f"steps{lane}"] = steps = Multiplier(
             signed(COEFFICIENT_BITS), unsigned(MULTIPLIER_BITS)
         )
         m.d.comb += [steps.a.eq(self.i[lane]), steps.b.eq(self.multiplier)]
         shift = RANS_FRACTION_BITS
-        rounded = register(m, steps.o[shift:].as_signed() + steps.o[shift - 1])
-        return register(m, rounded[:_LEVEL_BITS].as_signed())
+        found = register(m, steps.o[shift - 1 :], 2)
+        return found[1 : _LEVEL_BITS + 1].as_signed(), found[0]
 
     def _rounded(self, m: Module, level: Value, is_unsigned: Value) -> tuple[Value, Value]:
         """Error and number of a level v', two cycles later."""

@@ -13,6 +13,7 @@ from fmzip.format import (
     Dtype,
     Transform,
 )
+from fmzip_hw.adder import add_or_subtract
 from fmzip_hw.blockcode import unipolar
 from fmzip_hw.diffuse import COEFFICIENT_BITS, Diffuser, DiffusionLayout, PlaneSlot
 from fmzip_hw.layout import HeadLayout, beat_layout
@@ -47,10 +48,8 @@ def butterfly(m: Module, four: list[Value], number: Value) -> Signal:
     The sums of coefficients make pixels, too: the matrix is its own transpose.
     """
     one_later = register(m, number[1])
-    first, second = (
-        register(m, Mux(number[0], four[k] - four[k + 1], four[k] + four[k + 1])) for k in (0, 2)
-    )
-    return register(m, Mux(one_later, first - second, first + second))
+    first, second = (register(m, add_or_subtract(four[k], four[k + 1], number[0])) for k in (0, 2))
+    return register(m, add_or_subtract(first, second, one_later))
 
 
 class PlaneGather(wiring.Component):

@@ -14,6 +14,7 @@ from fmzip.regs import (
     REGISTERS,
     ROW_BYTES,
     STAGE,
+    TABLES,
     bits,
 )
 from fmzip.sdram import SdramPart
@@ -31,6 +32,7 @@ from fmzip_hw.sdramevents import EVENTS, SdramEvents
 from fmzip_hw.sdrampins import sdram_pins
 from fmzip_hw.stage import Stage
 from fmzip_hw.stream import Slice
+from fmzip_hw.tablewindow import TableWindow
 
 _HOST = 3  # its place among the users of the memory port
 
@@ -49,6 +51,7 @@ class Soc(wiring.Component):
     ring_blocks : blocks of the codec's tile buffers
     build : first 32 bits of the digest that names the build
     fifo_bytes : of the link's FIFO
+    rans : with the coder RANS, which has 8 lanes
 
     Members
     -------
@@ -71,7 +74,9 @@ class Soc(wiring.Component):
         ring_blocks: int = 2048,
         build: int = 0,
         fifo_bytes: int = 4096,
+        rans: bool = False,
     ):
+        self._loaded = Signal()  # tables
         self._sdram, name = None, "no SDRAM"
         if part is not None:
             name = part.name
@@ -80,10 +85,11 @@ class Soc(wiring.Component):
             memory_log2 = exact_log2(part.size_bytes)
         self._bridge = Bridge(clock_hz=clock_hz, build=build, part=name, fifo_bytes=fifo_bytes)
         self._stage = Stage(lanes, 1 << stage_log2)
-        self._path = FramePath(lanes, ring_blocks)
+        self._path = FramePath(lanes, ring_blocks, rans)
         self._raw, self._replay, self._lanes = RawPath(lanes), Replay(), lanes
         self._build = {
             "lanes": lanes,
+            "rans": int(rans),
             "stage_log2": stage_log2,
             "memory_log2": memory_log2,
             "max_blocks_log2": exact_log2(ring_blocks),
@@ -99,7 +105,7 @@ class Soc(wiring.Component):
         m = Module()
         stage, path = self._stage, self._path
         m.submodules.bridge = bridge = self._bridge
-        m.submodules.windows = windows = BusSplitter([REGISTERS, STAGE, MEMORY])
+        m.submodules.windows = windows = BusSplitter([REGISTERS, STAGE, MEMORY, TABLES])
         m.submodules.registers = registers = RegisterFile()
         m.submodules.stage = stage
         m.submodules.host_memory = host_memory = HostMemory()
@@ -112,6 +118,7 @@ class Soc(wiring.Component):
         wiring.connect(m, windows.windows[0], registers.bus)
         wiring.connect(m, windows.windows[1], stage.bus)
         wiring.connect(m, windows.windows[2], host_memory.bus)
+        self._tables(m, windows.windows[3])
         wiring.connect(m, path.writes, switch.users[0])
         wiring.connect(m, path.reads, switch.users[1])
         wiring.connect(m, self._raw.port, switch.users[2])
@@ -136,6 +143,7 @@ class Soc(wiring.Component):
         m.d.comb += [
             path.head.eq(registers.w.head),
             path.multiplier.eq(registers.w.multiplier[:MULTIPLIER_BITS]),
+            Value.cast(path.diffusion).eq(registers.w.diffusion),
             path.base.eq(registers.w.base >> exact_log2(PORT_BYTES)),
             path.reset.eq(control["reset"]),
             path.write.eq(control["write"] | self._replay.write),
@@ -165,6 +173,7 @@ class Soc(wiring.Component):
             "overflow": counters.overflow,
             "replaying": self._replay.busy,
             "differs": self._replay.differs,
+            "tables": self._loaded,
             "fault": path.fault,
         }
         for name, value in status.items():
@@ -173,6 +182,16 @@ class Soc(wiring.Component):
         self._connect_replay(m, registers, control["reset"], beats)
         self._count(m, counters, switch, memory_busy, piece)
         return m
+
+    def _tables(self, m: Module, bus: wiring.PureInterface) -> None:
+        """The window of the tables, where there is a coder that needs them."""
+        if not self._build["rans"]:
+            m.d.comb += bus.ack.eq(1)
+            return
+        m.submodules.tables = tables = TableWindow()
+        wiring.connect(m, bus, tables.bus)
+        wiring.connect(m, tables.writes, self._path.tables)
+        m.d.comb += [tables.head.eq(self._path.head), self._loaded.eq(tables.whole)]
 
     def _connect_replay(
         self, m: Module, registers: RegisterFile, reset: Signal, beats: Slice

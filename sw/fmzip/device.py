@@ -1,15 +1,28 @@
 """The one way to a board, real or virtual: registers, stage, memory and frames over a port."""
 
 import time
+from dataclasses import asdict
 from types import TracebackType
 
 import numpy as np
 
 from fmzip import regs
 from fmzip.errors import FormatError, LinkError
-from fmzip.format import BLOCK, FrameConfig, multiplier
+from fmzip.format import (
+    BLOCK,
+    POSITION_SIDE,
+    POSITION_SLOTS_MAX,
+    ROW_SLOTS_MAX,
+    TILE_SLOTS_MAX,
+    FrameConfig,
+    ceil_div,
+    multiplier,
+    rans_multiplier,
+)
 from fmzip.port import Port
-from fmzip.reference import tiling
+from fmzip.reference import ransframe, tiling
+from fmzip.reference.beats import beat_count, from_beats, to_beats
+from fmzip.tables import Coding, Tables
 
 VIRTUAL = "vboard:"
 _STUCK_S = 10.0  # a piece moves at most a few hundred kB
@@ -19,7 +32,8 @@ _FAULTS = {
     regs.Fault.HEAD_CRC: "CRC-32 of the head does not match",
     regs.Fault.TILES_CRC: "CRC-32 of the tiles does not match",
     regs.Fault.INDEX: "the tile index does not ascend",
-    regs.Fault.CONFIG: f"the board's index memory holds {regs.MAX_TILES} tiles",
+    regs.Fault.CONFIG: f"no such coder, or more than the {regs.MAX_TILES} tiles of its index",
+    regs.Fault.STATES: "the tables are not the frame's, or its tiles are damaged",
 }
 
 
@@ -32,7 +46,7 @@ class Device:
 
     Members
     -------
-    lanes, max_blocks, stage_beats, memory_bytes, clock_hz : how the gateware was built
+    lanes, rans, max_blocks, stage_beats, memory_bytes, clock_hz : how the gateware was built
     part, build : name of the memory part; first 32 bits of the digest that names the build
 
     Raises
@@ -45,6 +59,7 @@ class Device:
         if not port:
             raise LinkError(f"no port given; expected {VIRTUAL}, a serial device or a pyserial URL")
         self.port = port.rstrip(":")  # as messages name it
+        self._tables: Tables | None = None  # that the board is known to have
         self._port = Port(port, self.port)
         try:
             self._greet()
@@ -63,6 +78,7 @@ class Device:
         self._control("reset")
         build = regs.fields_of("build", self._register("build"))
         self.lanes = build["lanes"]
+        self.rans = bool(build["rans"])
         self.stage_beats = 1 << build["stage_log2"]
         self.memory_bytes = 1 << build["memory_log2"]
         self.max_blocks = (1 << build["max_blocks_log2"]) * 15 // 16
@@ -137,7 +153,9 @@ class Device:
 
     def check(self, config: FrameConfig) -> None:
         """ValueError if the board cannot work with a frame of this configuration."""
-        if config.tile_blocks > self.max_blocks:
+        if config.rans:
+            self._check_rans(config)
+        elif config.tile_blocks > self.max_blocks:
             raise ValueError(
                 f"a tile has {config.tile_blocks} blocks, the board holds {self.max_blocks}"
             )
@@ -148,13 +166,34 @@ class Device:
                 f"a frame of {config.max_bytes} bytes, the memory has {self.memory_bytes}"
             )
 
-    def encode(self, values: np.ndarray, config: FrameConfig, base: int = 0) -> int:
+    def _check_rans(self, config: FrameConfig) -> None:
+        if not self.rans:
+            raise ValueError("the board is built without the coder rans")
+        side = POSITION_SIDE[config.transform]
+        position = config.planes * config.blocks_per_pixel
+        row = position * ceil_div(config.tile_cols, side)
+        for what, slots, most in (
+            ("a position", position, POSITION_SLOTS_MAX),
+            ("a row of a tile", row, ROW_SLOTS_MAX),
+            ("a tile", row * ceil_div(config.tile_rows, side), TILE_SLOTS_MAX),
+        ):
+            if slots > most:
+                raise ValueError(f"{what} has {slots} slots, the board holds {most}")
+
+    def encode(
+        self,
+        values: np.ndarray,
+        config: FrameConfig,
+        base: int = 0,
+        coding: Coding | None = None,
+    ) -> int:
         """Stream a map through the encoder into memory.
 
         Parameters
         ----------
         values : uint8 or int8 [C, H, W]
         base : address of the frame, a multiple of ``regs.ROW_BYTES``
+        coding : what the coder RANS needs
 
         Returns
         -------
@@ -162,13 +201,14 @@ class Device:
 
         Raises
         ------
-        ValueError : the board cannot hold such a frame, or the shape is not the configured one
+        ValueError : the board cannot hold such a frame, or shape or tables are not the configured
+            ones
         TypeError : the values do not have the configured type
         LinkError : the board does not answer, or does not finish
         """
         tiling.check_values(values, config)
-        self._configure(config, base)
-        beats = _beats(tiling.to_lanes(values, config), config, self.lanes)
+        self._configure_encoder(config, base, coding)
+        beats = to_beats(values, config, self.lanes)
         self._control("write")
         for start in range(0, len(beats), self.stage_beats):
             piece = beats[start : start + self.stage_beats]
@@ -178,20 +218,31 @@ class Device:
         self._wait("writing")
         return self._register("frame_bytes")
 
-    def decode(self, config: FrameConfig, base: int = 0) -> np.ndarray:
+    def decode(
+        self, config: FrameConfig, base: int = 0, tables: Tables | None = None
+    ) -> np.ndarray:
         """Read a frame from memory through the decoder: uint8 or int8 [C, H, W].
+
+        Parameters
+        ----------
+        base : address of the frame
+        tables : what the coder RANS needs
 
         Raises
         ------
-        ValueError : the board cannot hold such a frame
+        ValueError : the board cannot hold such a frame, or the tables are not the configured ones
         FormatError : the frame in memory is not intact, or not of this configuration
         LinkError : the board does not answer, or does not finish
         """
+        if config.rans:
+            tables = ransframe.checked_tables(config, tables)
         self._configure(config, base)
-        places = _places(config, self.lanes)
+        if config.rans and tables is not None:
+            self._load(tables)
+        beats = beat_count(config, self.lanes)
         pieces = []
-        for start in range(0, len(places), self.stage_beats):
-            count = min(self.stage_beats, len(places) - start)
+        for start in range(0, beats, self.stage_beats):
+            count = min(self.stage_beats, beats - start)
             self._move(count, encode=False)
             if start == 0:
                 # Behind its piece: the time to the first beat counts, and none for the host.
@@ -200,15 +251,18 @@ class Device:
             data = self.read_words(regs.STAGE, count * BLOCK // 4)
             pieces.append(np.frombuffer(data, np.uint8).reshape(count, BLOCK)[:, : self.lanes])
         self._wait("reading")
-        blocks = np.zeros((BLOCK // self.lanes * _blocks(config), self.lanes), np.uint8)
-        blocks[places] = np.concatenate(pieces)
-        dtype = tiling.DTYPES[config.dtype]
-        return tiling.from_lanes(blocks.reshape(-1, BLOCK).T.view(dtype), config)
+        return from_beats(np.concatenate(pieces), config)
 
     # Replays -------------------------------------------------------------------------------------
 
-    def stage(self, values: np.ndarray, config: FrameConfig, base: int = 0) -> int:
-        """Put a map into the stage, for replays; returns its beats.
+    def stage(
+        self,
+        values: np.ndarray,
+        config: FrameConfig,
+        base: int = 0,
+        coding: Coding | None = None,
+    ) -> int:
+        """Put a map into the stage, for replays; returns its beats. See ``encode``.
 
         Raises
         ------
@@ -216,19 +270,19 @@ class Device:
         TypeError : the values do not have the configured type
         """
         tiling.check_values(values, config)
-        beats = _beats(tiling.to_lanes(values, config), config, self.lanes)
+        beats = to_beats(values, config, self.lanes)
         # Without the codec, whole words are moved.
         whole = -(-len(beats) * self.lanes // regs.PORT_BYTES) * regs.PORT_BYTES // self.lanes
         if whole > self.stage_beats:
             raise ValueError(f"a map of {len(beats)} beats, the stage holds {self.stage_beats}")
-        self._configure(config, base)
+        self._configure_encoder(config, base, coding)
         padding = np.zeros((whole - len(beats), BLOCK), np.uint8)
         self.write_words(regs.STAGE, np.concatenate((beats, padding)).tobytes())
         return len(beats)
 
     def check_of(self, values: np.ndarray, config: FrameConfig) -> int:
         """The check sum of passes that put out these values, if all lanes of beats hold some."""
-        beats = _beats(tiling.to_lanes(values, config), config, self.lanes)[:, : self.lanes]
+        beats = to_beats(values, config, self.lanes)[:, : self.lanes]
         return regs.replay_check(int.from_bytes(beat.tobytes(), "little") for beat in beats)
 
     def keep_awake(self, awake: bool) -> None:
@@ -274,7 +328,7 @@ class Device:
         self._set("replay_beats", beats)
         self.counters(clear=True)
         fields = {"passes": passes, "kind": int(kind), "awake": int(awake)}
-        self._set("replay", sum(v << regs.bits("replay", n).low for n, v in fields.items()))
+        self._set("replay", regs.value_of("replay", fields))
         time.sleep(silence_s)
         self._wait("replaying", stuck_s=silence_s)
         done = self._register("replay_done")
@@ -292,12 +346,28 @@ class Device:
         self._control("reset")  # whatever an interrupted call has left behind
         self._set("base", base)
         self._port.write(regs.REGISTER["head"].address, config.static_head(), wait=False)
-        self._set("multiplier", multiplier(config.step))
+        rans = rans_multiplier(config.step, config.transform)
+        self._set("multiplier", rans if config.rans else multiplier(config.step))
+
+    def _configure_encoder(self, config: FrameConfig, base: int, coding: Coding | None) -> None:
+        if config.rans:
+            coding = ransframe.check_coding(config, coding)
+        self._configure(config, base)
+        if config.rans and coding is not None:
+            self._load(coding.tables)
+            self._set("diffusion", regs.value_of("diffusion", asdict(coding.diffusion)))
+
+    def _load(self, tables: Tables) -> None:
+        """Load tables, behind the head, unless the board has them."""
+        if self._tables != tables:
+            self._tables = None
+            self.write_words(regs.TABLES, tables.to_bytes())
+            if not regs.fields_of("status", self._register("status"))["tables"]:
+                raise LinkError(f"{self.port}: the board has not taken the tables")
+            self._tables = tables
 
     def _move(self, beats: int, *, encode: bool) -> None:
-        fields = {"beats": beats, "encode": int(encode)}
-        value = sum(fields[name] << regs.bits("piece", name).low for name in fields)
-        self._set("piece", value)
+        self._set("piece", regs.value_of("piece", {"beats": beats, "encode": int(encode)}))
 
     def _wait(self, flag: str, stuck_s: float = 0.0) -> None:
         """Wait until a flag of STATUS is 0; at least ``_STUCK_S`` if need be."""
@@ -328,24 +398,3 @@ class Device:
     def _control(self, *names: str, wait: bool = False) -> None:
         value = sum(1 << regs.bits("control", name).low for name in names)
         self._set("control", value, wait=wait)
-
-
-def _blocks(config: FrameConfig) -> int:
-    return config.height * config.width * config.blocks_per_pixel
-
-
-def _places(config: FrameConfig, lanes: int) -> np.ndarray:
-    """Numbers of the beats that have a value, among all beats of all blocks: int64 [beats]."""
-    per_block = BLOCK // lanes
-    per_pixel = config.blocks_per_pixel * per_block
-    used = -(-config.channels // lanes)
-    place = np.arange(_blocks(config) * per_block)
-    return place if used == per_pixel else place[place % per_pixel < used]
-
-
-def _beats(values: np.ndarray, config: FrameConfig, lanes: int) -> np.ndarray:
-    """Beats of planar blocks ``[8, n]`` as the stage holds them: uint8 [beats, 8]."""
-    blocks = np.ascontiguousarray(values.T).view(np.uint8).reshape(-1, lanes)
-    beats = np.zeros((len(_places(config, lanes)), BLOCK), np.uint8)
-    beats[:, :lanes] = blocks[_places(config, lanes)]
-    return beats

@@ -13,12 +13,22 @@ from typing import NamedTuple
 
 from fmzip import format as fmt
 from fmzip import protocol
-from fmzip.format import BLOCK, HEAD, MULTIPLIER_BITS, QUANT_SHIFT, STATIC_BYTES
+from fmzip.format import (
+    BLOCK,
+    HEAD,
+    MULTIPLIER_BITS,
+    QUANT_SHIFT,
+    RANS_FRACTION_BITS,
+    RANS_QUANT_SHIFT,
+    STATIC_BYTES,
+    WEIGHT_BITS,
+)
 
 WORD_BYTES = 4
 # The windows of the address space.
 REGISTERS = 0x0000_0000
 STAGE = 0x1000_0000  # beats on their way to the encoder or from the decoder
+TABLES = 0x2000_0000  # the tables of the coder RANS
 MEMORY = 0x8000_0000  # the DRAM, for checking; these accesses are not counted
 WINDOW_BYTES = 0x1000_0000
 
@@ -64,7 +74,8 @@ class Fault(IntEnum):
     HEAD_CRC = 2
     TILES_CRC = 3
     INDEX = 4  # the tile index does not ascend
-    CONFIG = 5  # more tiles than the index memory holds
+    CONFIG = 5  # more tiles than the index memory holds, or a coder that is not there
+    STATES = 6  # a tile of the coder RANS did not end as it must
 
 
 class Replay(IntEnum):
@@ -174,7 +185,8 @@ def _map() -> tuple[Register, ...]:
         1,
         Access.READ,
         "how the gateware was built",
-        Bits("lanes", 0, 8, "values per beat: 2, 4 or 8"),
+        Bits("lanes", 0, 7, "values per beat: 2, 4 or 8"),
+        Bits("rans", 7, 1, "1: with the coder RANS"),
         Bits("stage_log2", 8, 8, "log2 of the beats that the stage holds"),
         Bits("memory_log2", 16, 8, "log2 of the memory's size in bytes"),
         Bits("max_blocks_log2", 24, 8, "log2 of the tile buffer's blocks; a tile has up to 15/16"),
@@ -201,11 +213,28 @@ def _map() -> tuple[Register, ...]:
         Bits("overflow", 3, 1, "at the snapshot, a counter had reached its end since the clear"),
         Bits("replaying", 4, 1, "passes are being made; the marker is high"),
         Bits("differs", 5, 1, "a pass has put out something else than the first, or was refused"),
+        Bits("tables", 6, 1, "tables have been loaded, and end with a whole statistic"),
         Bits("fault", 8, 8, "0, or why the frame in memory was refused, see below"),
     )
     add("base", 1, Access.WRITE, f"address of the frame in memory, a multiple of {ROW_BYTES}")
     add("head", STATIC_BYTES // WORD_BYTES, Access.WRITE, "static part of the frame's head")
-    add("multiplier", 1, Access.WRITE, f"round(2**{QUANT_SHIFT} / step), {MULTIPLIER_BITS} bits")
+    add(
+        "multiplier",
+        1,
+        Access.WRITE,
+        f"round(2**{QUANT_SHIFT} / step), {MULTIPLIER_BITS} bits; coder RANS: "
+        f"round(2**{RANS_QUANT_SHIFT} / step), with wht4 half of it",
+    )
+    add(
+        "diffusion",
+        1,
+        Access.WRITE,
+        "coder RANS: how the encoder rounds",
+        Bits("rounding", 0, RANS_FRACTION_BITS, "in 1/256 of a step; 128 is to the nearest"),
+        Bits("left", 8, WEIGHT_BITS, "weight of the error to the left, in 1/16"),
+        Bits("above", 12, WEIGHT_BITS, "of that above"),
+        Bits("corner", 16, WEIGHT_BITS, "of that above to the left, which is subtracted"),
+    )
     add(
         "piece",
         1,
@@ -264,6 +293,11 @@ def fields_of(register: str, value: int) -> dict[str, int]:
     return {f.name: value >> f.low & (1 << f.size) - 1 for f in REGISTER[register].fields}
 
 
+def value_of(register: str, given: dict[str, int]) -> int:
+    """The value of a register whose fields are ``given``."""
+    return sum(value << bits(register, name).low for name, value in given.items())
+
+
 def replay_check(items: Iterable[int]) -> int:
     """The register ``replay_check`` behind a pass that has put out these beats or 64-bit words."""
     check = 0
@@ -274,7 +308,7 @@ def replay_check(items: Iterable[int]) -> int:
 
 def ident() -> int:
     """32-bit digest of everything that driver and gateware must agree on."""
-    windows = (REGISTERS, STAGE, MEMORY, PORT_BYTES, ROW_BYTES, MAX_TILES)
+    windows = (REGISTERS, STAGE, TABLES, MEMORY, PORT_BYTES, ROW_BYTES, MAX_TILES)
     ops = [(o.name, o.value) for o in protocol.Op]
     link = (protocol.PROTOCOL_VERSION, protocol.MAX_WORDS, protocol.NO_SESSION, ops)
     enums = [(e.__name__, m.name, m.value) for e in _ENUMS for m in e]

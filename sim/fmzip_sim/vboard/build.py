@@ -15,15 +15,15 @@ from amaranth.lib.wiring import Component
 import fmzip
 import fmzip_hw
 from fmzip.errors import ToolError
+from fmzip.format import BLOCK
 from fmzip.sdram import PARTS
 from fmzip_hw.soc import Soc
 from fmzip_hw.uart import Uart
 from fmzip_sim.emit import PlainPorts, build_root, locked, run_yosys
 from fmzip_sim.vboard.chip import chip_header
-from fmzip_sim.vboard.specialise import KEPT, specialise
+from fmzip_sim.vboard.specialise import kept_modules, specialise
 
 _LOG = logging.getLogger("fmzip")
-_KEEP = "; setattr -mod -set keep_hierarchy 1 " + " ".join(f"*.{name}" for name in KEPT)
 # Nets are split by driver, or CXXRTL takes wires that are assigned in parts for loops.
 _SCRIPT = (
     "read_rtlil {name}.il; rename -hide w:*[*]; proc{keep}; "
@@ -63,12 +63,15 @@ def build(lanes: int = 8, *, part: str = PART, two_phase: bool = False) -> Path:
         if program.exists():  # another process was faster
             return program
         number = int(digest[:8], 16)
-        soc = Soc(lanes=lanes, clock_hz=CLOCK_HZ, part=PARTS[part], build=number)
-        write_cxxrtl(soc, "soc", directory, keep="" if two_phase else _KEEP)
+        rans = lanes == BLOCK
+        soc = Soc(lanes=lanes, clock_hz=CLOCK_HZ, part=PARTS[part], build=number, rans=rans)
+        apart = () if two_phase else kept_modules(rans)
+        keep = "".join(f"; setattr -mod -set keep_hierarchy 1 *.{name}" for name in apart)
+        write_cxxrtl(soc, "soc", directory, keep=keep)
         write_cxxrtl(Uart(BIT_CYCLES), "uart", directory)
         if not two_phase:
             source, header = (directory / "soc.cc", directory / "soc.h")
-            texts = specialise(source.read_text(), header.read_text())
+            texts = specialise(source.read_text(), header.read_text(), apart)
             for path, text in zip((source, header), texts, strict=True):
                 path.write_text(text)
         (directory / "sdram_part.h").write_text(chip_header(PARTS[part], CLOCK_HZ))

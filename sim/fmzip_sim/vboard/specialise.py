@@ -18,18 +18,27 @@ import re
 
 from fmzip.errors import ToolError
 
-KEPT = (
-    "path.encoder",
-    "path.decoder",
-)  # modules that CXXRTL keeps apart, by the end of their names
+_BLOCK_CODECS = ("path.codecs.encoder", "path.codecs.decoder")
+_RANS_CODECS = ("path.codecs.rans_encoder", "path.codecs.rans_decoder")
 
 
-def specialise(source: str, header: str) -> tuple[str, str]:
-    """Faster versions of CXXRTL's source and header of the module ``soc``."""
+def kept_modules(rans: bool) -> tuple[str, ...]:
+    """Modules that CXXRTL keeps apart, by the end of their names."""
+    return _BLOCK_CODECS + (_RANS_CODECS if rans else ())
+
+
+def specialise(source: str, header: str, modules: tuple[str, ...]) -> tuple[str, str]:
+    """Faster versions of CXXRTL's source and header of the module ``soc``.
+
+    Parameters
+    ----------
+    modules : that have been kept apart
+    """
     cells = re.findall(r"^\tp_soc_\w+ (cell_\w+) \{", header, re.M)
-    kept = tuple(sorted(c.removeprefix("cell_p_inner_2e_").replace("_2e_", ".") for c in cells))
-    if kept != tuple(sorted(KEPT)):
-        raise ToolError(f"yosys kept {kept}, not {', '.join(KEPT)}: its output has changed")
+    names = (c.removeprefix("cell_p_inner_2e_").replace("_2e_", ".") for c in cells)
+    kept = tuple(sorted(name.replace("__", "_") for name in names))  # an underscore is doubled
+    if kept != tuple(sorted(modules)):
+        raise ToolError(f"yosys kept {kept}, not {', '.join(modules)}: its output has changed")
     for cell in cells:
         source = _gate(source, cell)
         header = _expect(

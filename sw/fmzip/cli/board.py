@@ -69,15 +69,16 @@ def hil(
 @app.command()
 def area(
     component: Annotated[
-        Literal["encoder", "decoder", "both"], typer.Option(help="what to build")
-    ] = "both",
-    lanes: Annotated[int, typer.Option(help="values per beat: 2, 4 or 8")] = 8,
+        Literal["encoder", "decoder", "fmz-encoder", "fmz-decoder", "all"],
+        typer.Option(help="what to build"),
+    ] = "all",
+    lanes: Annotated[int, typer.Option(help="values per beat: 2, 4 or 8; those of fmz have 8")] = 8,
     seeds: Annotated[str, typer.Option(metavar="N,N...", help="of the placer")] = "1,2,3",
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="write the results there, too")
     ] = None,
 ) -> None:
-    """Size and speed of the codec's gateware on an ECP5-85F, speed grade 6, out of context."""
+    """Size and speed of the codecs' gateware on an ECP5-85F, speed grade 6, out of context."""
     numbers = _seeds(seeds)
     check_writable(json_file)
     say_what_is_slow()
@@ -88,12 +89,12 @@ def area(
 
     from fmzip.experiments.provenance import provenance
     from fmzip.experiments.show import area_table
-    from fmzip_boards.area import measure, tool_versions
+    from fmzip_boards.area import COMPONENTS, measure, tool_versions
     from fmzip_sim.emit import build_root
 
     log = logging.getLogger("fmzip").info
     rows = []
-    for name in ("encoder", "decoder") if component == "both" else (component,):
+    for name in COMPONENTS if component == "all" else (component,):
         rows += measure(name, numbers, lanes=lanes, build_dir=build_root() / "area", log=log)
     console = Console()
     console.print(area_table(rows))

@@ -42,7 +42,8 @@ def fault_table() -> str:
         regs.Fault.HEAD_CRC: "the CRC-32 of the head does not match",
         regs.Fault.TILES_CRC: "the CRC-32 of the tiles does not match",
         regs.Fault.INDEX: "the tile index does not ascend from 0 to the payload's size",
-        regs.Fault.CONFIG: f"more than {regs.MAX_TILES} tiles",
+        regs.Fault.CONFIG: f"more than {regs.MAX_TILES} tiles, or a coder that is not built in",
+        regs.Fault.STATES: "coder RANS: the tables are not the frame's, or the tiles are damaged",
     }
     lines = ["| value | name | meaning |", "|---|---|---|"]
     lines += [f"| {f.value} | `{f.name}` | {meanings[f]} |" for f in regs.Fault]
@@ -67,6 +68,7 @@ def windows() -> str:
     rows = (
         (regs.REGISTERS, "registers", f"{4 * regs.MAP_WORDS} bytes"),
         (regs.STAGE, "stage", "eight bytes per beat, the first `lanes` of which are values"),
+        (regs.TABLES, "tables", "coder RANS: the string of the tables, to be written in order"),
         (regs.MEMORY, "memory", "the DRAM, for checks; pairs of words, the lower one first"),
     )
     lines = ["| address | window | holds |", "|---|---|---|"]

@@ -43,6 +43,14 @@ def check_tables(config: FrameConfig, tables: Tables) -> None:
         )
 
 
+def checked_tables(config: FrameConfig, tables: Tables | None) -> Tables:
+    """What a frame is to be decoded with; ValueError where that is missing or another's."""
+    if tables is None:
+        raise ValueError(f"the frame needs the tables {config.tables:#06x}")
+    check_tables(config, tables)
+    return tables
+
+
 def check_coding(config: FrameConfig, coding: Coding | None) -> Coding:
     """What a configuration is to be coded with; ValueError where that is missing or another's."""
     if coding is None:
@@ -118,10 +126,7 @@ def decode_tiles(
     ValueError : no tables, or others than the frame's
     FormatError : a tile is not one of such a frame
     """
-    if tables is None:
-        raise ValueError(f"the frame needs the tables {config.tables:#06x}")
-    check_tables(config, tables)
-    model = rans.model_of(tables)
+    model = rans.model_of(checked_tables(config, tables))
     shape = (config.channels, config.height, config.width)
     # Read first: a damaged head may claim more than the tiles can hold.
     found = []
