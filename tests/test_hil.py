@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -11,16 +12,22 @@ import numpy as np
 import pytest
 import torch
 from tests.board_bench import check_sums
+from tests.rans_bench import random_tables
 
-from fmzip import reference
+from fmzip import codecfile, reference
+from fmzip.codecfile import CodecFile, LayerCodec
 from fmzip.codecs import codec_config
 from fmzip.device import Device
 from fmzip.errors import MismatchError
 from fmzip.experiments.hil import HilConfig, check_frame, check_values, run
+from fmzip.experiments.manifest import network_digest
 from fmzip.experiments.show import hil_lines, hil_table
 from fmzip.experiments.windows import add_counters, bands, compare
-from fmzip.format import Dtype, FrameConfig
+from fmzip.format import RANS_TRANSFORMS, Dtype, FrameConfig, Transform
 from fmzip.regs import COUNTER
+from fmzip.tables import Coding, Diffusion
+from fmzip_models.capture import calibrate
+from fmzip_models.default import open_job
 
 torch.set_num_threads(1)  # see test_models_capture
 
@@ -65,6 +72,32 @@ def test_the_stand_ins_maps_survive_the_board_bit_by_bit() -> None:
     assert result.counters["codec_bits_in"] == 8 * 2 * 34_816
     assert seen[-1] == ("done", 2 * 34_816, 2 * 34_816)
     assert result.tier == "simulated"
+
+
+def test_maps_survive_the_board_with_a_codec_file(tmp_path: Path) -> None:
+    network, pictures = open_job(None, None, None)
+    calibration, _ = pictures.split(8)
+    scales = calibrate(network, pictures, calibration).scales
+    layers = {}
+    for n, m in enumerate(network.graph.maps):
+        transform = RANS_TRANSFORMS[n % len(RANS_TRANSFORMS)]
+        diffusion = Diffusion(120, 7, 5, 2) if transform == Transform.BYPASS else Diffusion()
+        coding = Coding(random_tables(transform, random.Random(n)), diffusion)
+        scale = scales[m.name]
+        layers[m.name] = LayerCodec(
+            m.shape, scale.scale, scale.zero_point, scale.dtype, transform, 64 + 300 * n, coding
+        )
+    path = tmp_path / "codec.toml"
+    codec = CodecFile("fmz", network.name, network_digest(network), layers)
+    path.write_text(codecfile.dump(codec))
+    result = run(HilConfig(limit=1, codec=str(path), calibration=8))
+    assert len(result.layers) == 17
+    assert all(layer.bit_exact for layer in result.layers)
+    found = json.loads(json.dumps(result.json()))
+    assert found["step_std"] is None
+    for layer in found["layers"]:
+        for side in ("encoder", "decoder"):
+            assert layer[f"{side}_cycles"] >= layer["values"] / 8 + layer[f"{side}_stalls"]
 
 
 def test_results_say_what_they_are() -> None:
@@ -128,8 +161,8 @@ def test_a_wrong_byte_in_memory_ends_the_run_with_its_place(
 def test_a_wrong_value_ends_the_run_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = Device.decode
 
-    def altered(self: Device, *arguments: object) -> np.ndarray:
-        values = honest(self, *arguments).copy()  # type: ignore[arg-type]
+    def altered(self: Device, *arguments: object, **others: object) -> np.ndarray:
+        values = honest(self, *arguments, **others).copy()  # type: ignore[arg-type]
         values[3, 2, 1] ^= 1
         return values
 

@@ -23,7 +23,9 @@ def hil(
         Path | None, typer.Option(help="folder with labels.csv, one folder per class, or .npz")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="pictures")] = 4,
-    codec: Annotated[str, typer.Option(help=" or ".join(CODECS))] = "dctcm",
+    codec: Annotated[
+        str, typer.Option(help=f"{' or '.join(CODECS)} or a file of fmzip allocate, CODEC.toml")
+    ] = "dctcm",
     step: Annotated[
         float, typer.Option(help="quantisation step in standard deviations of the map")
     ] = 0.25,
@@ -42,7 +44,8 @@ def hil(
     ] = None,
 ) -> None:
     """Stream a network's stored maps through a board, and compare every byte."""
-    codec_called(codec)
+    if Path(codec).suffix != ".toml":
+        codec_called(codec)
     check_writable(json_file)
     check_pair(weights, json_file)
     say_what_is_slow()

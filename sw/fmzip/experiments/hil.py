@@ -13,18 +13,26 @@ from typing import Any
 
 import numpy as np
 
-from fmzip import reference
-from fmzip.codecs import codec_of
+from fmzip import codecfile, reference
+from fmzip.codecs import FMZ, codec_of
 from fmzip.device import VIRTUAL, Device
 from fmzip.errors import MismatchError
+from fmzip.experiments.entries import FILE_SUFFIX
+from fmzip.experiments.evaluate import scales_of
+from fmzip.experiments.manifest import network_digest
 from fmzip.experiments.meters import open_meter
 from fmzip.experiments.power import measure, model_power
+from fmzip.experiments.prepare import check_file
 from fmzip.experiments.windows import add_counters, bands, compare, replay_map
 from fmzip.format import FrameConfig
 from fmzip.reference import parse_head
+from fmzip.tables import Coding
 from fmzip_models.capture import StoredMap, calibrate, capture
 from fmzip_models.default import open_job
 from fmzip_models.in_loop import frame_configs
+from fmzip_models.pictures import Pictures
+from fmzip_models.quantise import Scale
+from fmzip_models.zoo import Network
 
 
 @dataclass(frozen=True)
@@ -35,8 +43,8 @@ class HilConfig:
     ----------
     model, weights, images : see ``fmzip_models.default.open_job``; None for the stand-in
     limit : pictures
-    codec : name of a codec
-    step_std : quantisation step of a map in standard deviations of its layer
+    codec : name of a codec, or a file that ``fmzip allocate`` made
+    step_std : quantisation step of a map in standard deviations of its layer; a file has its own
     port : of the board
     calibration : pictures that scales and steps are made on; none of them is evaluated
     meter : a power meter, see ``fmzip.experiments.meters.open_meter``; None for none
@@ -58,7 +66,18 @@ class HilConfig:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not self.step_std > 0:
             raise ValueError(f"step must be above 0 standard deviations, not {self.step_std:g}")
-        codec_of(self.codec)
+        if not self.is_file:
+            codec_of(self.codec)
+
+    @property
+    def is_file(self) -> bool:
+        """The codec is a file."""
+        return self.codec.endswith(FILE_SUFFIX)
+
+    @property
+    def name(self) -> str:
+        """The codec's, as ``energy.codec_energy`` knows it."""
+        return FMZ if self.is_file else self.codec
 
 
 @dataclass
@@ -74,6 +93,7 @@ class Layer:
     predicted_bytes : size of the reference's frames
     bit_exact : frames and decoded values of the board are those of the reference
     encoder_stalls, decoder_stalls : cycles in which the codec was waited for, counted
+    encoder_cycles, decoder_cycles : of the whole frames, counted
     error : sum of squared errors of the decoded values, in LSB squared
     power : sum of squared deviations of the values from their mean, in LSB squared
     """
@@ -87,6 +107,8 @@ class Layer:
     bit_exact: bool = True
     encoder_stalls: int = 0
     decoder_stalls: int = 0
+    encoder_cycles: int = 0
+    decoder_cycles: int = 0
     error: float = 0.0
     power: float = 0.0
 
@@ -122,7 +144,7 @@ class HilResult:
     codec: str
     network: str
     stand_in: bool
-    step_std: float
+    step_std: float | None
     pictures: int = 0
     layers: list[Layer] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
@@ -157,6 +179,8 @@ class HilResult:
                     "relative_error": layer.relative_error,
                     "encoder_stalls": layer.encoder_stalls,
                     "decoder_stalls": layer.decoder_stalls,
+                    "encoder_cycles": layer.encoder_cycles,
+                    "decoder_cycles": layer.decoder_cycles,
                 }
                 for layer in self.layers
             ],
@@ -178,11 +202,10 @@ def run(config: HilConfig, progress: Progress = lambda *_: None) -> HilResult:
     MismatchError : board and reference differ; names map, tile and place
     ValueError, FmzipError : model, weights, pictures or board cannot be used
     """
-    codec = codec_of(config.codec)
     # The board first: a missing one is found out before the network is run.
     with Device(config.port) as device:
         if config.meter is not None:
-            model_w = model_power(config.codec, device.clock_hz, device.lanes)
+            model_w = model_power(config.name, device.clock_hz, device.lanes)
             meter = open_meter(config.meter, model_w)
         network, pictures = open_job(config.model, config.weights, config.images)
         calibration, evaluation = pictures.split(config.calibration)
@@ -193,46 +216,68 @@ def run(config: HilConfig, progress: Progress = lambda *_: None) -> HilResult:
             )
         evaluation = evaluation[: config.limit]
         progress("calibrating", 0, 0)
-        found = calibrate(network, pictures, calibration)
-        frames = frame_configs(codec, network.graph.maps, found, config.step_std)
+        scales, codings = _codings(config, network, pictures, calibration)
         result = HilResult(
             device.tier, config.port, config.codec, network.name, config.model is None,
-            config.step_std, clock_hz=device.clock_hz,
+            None if config.is_file else config.step_std, clock_hz=device.clock_hz,
         )  # fmt: skip
         done = total = 0
-        for maps in capture(network, pictures, evaluation, found.scales):
+        for maps in capture(network, pictures, evaluation, scales):
             total = total or len(evaluation) * sum(m.values.size for m in maps)
             if not result.layers:
                 result.layers = [Layer(m.name, m.values.shape) for m in maps]
             for layer, stored in zip(result.layers, maps, strict=True):
                 progress(f"picture {result.pictures + 1}, {stored.name}", done, total)
-                _one(device, layer, stored, frames[stored.name], result)
+                _one(device, layer, stored, *codings[stored.name], result)
                 done += stored.values.size
             result.pictures += 1
         if config.meter is not None:
             largest = max(maps, key=lambda m: m.values.size)
-            frame = frames[largest.name]
+            frame, coding = codings[largest.name]
             _, end = next(bands(frame, device))
             part = np.ascontiguousarray(largest.values[:, :end])
             result.power = measure(
-                device, meter, model_w, part, replace(frame, height=end), progress=progress
-            )
+                device, meter, model_w, part, replace(frame, height=end), coding=coding,
+                progress=progress,
+            )  # fmt: skip
         progress("done", done, total)
     return result
 
 
+def _codings(
+    config: HilConfig, network: Network, pictures: Pictures, calibration: np.ndarray
+) -> tuple[dict[str, Scale], dict[str, tuple[FrameConfig, Coding | None]]]:
+    """Scale of each map, and how it is coded."""
+    if config.is_file:
+        path = Path(config.codec)
+        codec = codecfile.load(path)
+        check_file(path, codec, network, network_digest(network))
+        layers = codec.layers.items()
+        return scales_of(codec), {name: (layer.frame(), layer.coding) for name, layer in layers}
+    found = calibrate(network, pictures, calibration)
+    frames = frame_configs(codec_of(config.codec), network.graph.maps, found, config.step_std)
+    return found.scales, {name: (frame, None) for name, frame in frames.items()}
+
+
 def _one(
-    device: Device, layer: Layer, stored: StoredMap, config: FrameConfig, result: HilResult
+    device: Device,
+    layer: Layer,
+    stored: StoredMap,
+    config: FrameConfig,
+    coding: Coding | None,
+    result: HilResult,
 ) -> None:
     """One map: to the board, into memory, back; compared and added up."""
-    expected = reference.encode(stored.values, config)
+    expected = reference.encode(stored.values, config, coding)
+    tables = None if coding is None else coding.tables
     device.counters(clear=True)
-    size = device.encode(stored.values, config)
-    back = device.decode(config)
+    size = device.encode(stored.values, config, coding=coding)
+    written = device.counters()["cycles"]
+    back = device.decode(config, tables=tables)
     counters = device.counters()
     frame = device.read_memory(0, size)
     check_frame(stored.name, frame, expected)
-    check_values(stored.name, back, reference.decode(expected))
+    check_values(stored.name, back, reference.decode(expected, tables))
     for name in ("write_bytes", "read_bytes"):
         if counters[name] != len(expected):
             raise MismatchError(
@@ -244,11 +289,14 @@ def _one(
     layer.predicted_bytes += len(expected)
     layer.encoder_stalls += counters["encoder_stalls"]
     layer.decoder_stalls += counters["decoder_stalls"]
+    layer.encoder_cycles += written
+    layer.decoder_cycles += counters["cycles"] - written
     values = stored.values.astype(np.float64)
     layer.error += float(((back - values) ** 2).sum())
     layer.power += float(((values - values.mean()) ** 2).sum())
     result.counters = add_counters(result.counters, counters)
-    for kind, seen in replay_map(device, stored.name, stored.values, config).items():
+    windows = replay_map(device, stored.name, stored.values, config, coding=coding)
+    for kind, seen in windows.items():
         result.windows[kind] = add_counters(result.windows.get(kind, {}), seen)
 
 

@@ -14,6 +14,7 @@ from fmzip.experiments.meters import Counters, Meter, Reading
 from fmzip.experiments.windows import priced_part, window_energy
 from fmzip.format import FrameConfig
 from fmzip.regs import Replay
+from fmzip.tables import Coding
 
 WINDOW_S = 10.0
 REPEATS = 5
@@ -72,6 +73,7 @@ def measure(
     values: np.ndarray,
     config: FrameConfig,
     *,
+    coding: Coding | None = None,
     window_s: float = WINDOW_S,
     repeats: int = REPEATS,
     progress: Callable[[str, int, int], None] = lambda *_: None,
@@ -93,7 +95,7 @@ def measure(
         raise ValueError(f"a window must be longer than 0 s, not {window_s:g}")
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1, not {repeats}")
-    beats = device.stage(values, config)
+    beats = device.stage(values, config, coding=coding)
     simulated = device.tier == "simulated"
     passes, seconds = {}, {}
     for name, (kind, awake) in CONFIGURATIONS.items():

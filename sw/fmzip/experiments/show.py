@@ -69,15 +69,17 @@ def hil_lines(result: HilResult) -> list[str]:
     coded = sum(layer.coded_bytes for layer in result.layers)
     values = sum(layer.values for layer in result.layers)
 
-    def per_beat(name: str) -> float:
+    def per_beat(name: str) -> str:
         beats = count[f"{name}_beats"]
-        return (beats + count[f"{name}_stalls"]) / beats
+        cycles = sum(getattr(layer, f"{name}_cycles") for layer in result.layers)
+        waited = (beats + count[f"{name}_stalls"]) / beats
+        return f"{name} {waited:.4f}, {cycles / beats:.4f} from begin to end of a frame"
 
     lines = [
         f"{8 * coded / values:.3f} bits per value on the bus, head, index and padding included "
         f"(counted)",
         *(_window_line(kind, seen, result.tier) for kind, seen in result.windows.items()),
-        f"cycles per beat: encoder {per_beat('encoder'):.4f}, decoder {per_beat('decoder'):.4f} "
+        f"cycles per beat: {per_beat('encoder')}; {per_beat('decoder')} "
         f"({result.tier}; a beat is 8 values at 8 lanes)",
         f"memory energy of one write and one read of every map on {energy['part']}: "
         f"{energy['raw_pj'] / 1e6:.2f} uJ raw, {energy['coded_pj'] / 1e6:.2f} uJ coded, "

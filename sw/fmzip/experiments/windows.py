@@ -9,8 +9,10 @@ import numpy as np
 from fmzip import energy, reference
 from fmzip.device import Device
 from fmzip.errors import MismatchError
-from fmzip.format import FrameConfig
+from fmzip.format import POSITION_SIDE, FrameConfig
+from fmzip.reference.beats import beat_count, pixel_order
 from fmzip.regs import COUNTER, Count, Replay
+from fmzip.tables import Coding
 
 PART = "IS42S16160B-7"  # prices the traffic where the board's own part has no verified currents
 KINDS = {"raw": Replay.RAW, "coded": Replay.CODED}
@@ -23,7 +25,8 @@ def bands(config: FrameConfig, device: Device) -> Iterator[tuple[int, int]]:
     ------
     ValueError : it does not hold one row of tiles
     """
-    per_row = config.width * -(-config.channels // device.lanes)
+    per_row = beat_count(replace(config, height=1, tile_rows=1), device.lanes)
+    per_row //= POSITION_SIDE.get(config.transform, 1)
     rows = device.stage_beats // per_row // config.tile_rows * config.tile_rows
     if rows == 0:
         raise ValueError(
@@ -35,7 +38,12 @@ def bands(config: FrameConfig, device: Device) -> Iterator[tuple[int, int]]:
 
 
 def replay_map(
-    device: Device, name: str, values: np.ndarray, config: FrameConfig, passes: int = 1
+    device: Device,
+    name: str,
+    values: np.ndarray,
+    config: FrameConfig,
+    passes: int = 1,
+    coding: Coding | None = None,
 ) -> dict[str, dict[str, int]]:
     """Write and read a map without the codec and with it; counters of each, summed over its bands.
 
@@ -46,14 +54,16 @@ def replay_map(
     total: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
     for start, end in bands(config, device):
         band = np.ascontiguousarray(values[:, start:end])
-        frame = replace(config, height=end - start)
-        back = reference.decode(reference.encode(band, frame))
-        beats = device.stage(band, frame)
+        frame = replace(config, height=end - start, tile_rows=min(config.tile_rows, end - start))
+        tables = None if coding is None else coding.tables
+        back = reference.decode(reference.encode(band, frame, coding), tables)
+        beats = device.stage(band, frame, coding=coding)
+        # Lanes that hold no value, and pixels that the map lacks, hold anything.
+        known = config.channels % device.lanes == 0 and pixel_order(frame)[2].all()
         for kind, replayed in (("raw", band), ("coded", back)):
             counters = device.replay(KINDS[kind], beats, passes)
             check = counters.pop("check")
-            # Lanes that hold no value hold anything.
-            if config.channels % device.lanes == 0 and check != device.check_of(replayed, frame):
+            if known and check != device.check_of(replayed, frame):
                 raise MismatchError(
                     f"{name}: what the {kind} passes over rows {start} to {end - 1} put out is "
                     f"not what the reference says"
