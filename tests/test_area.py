@@ -35,6 +35,13 @@ def test_the_harness_leaves_two_pins_and_instantiates_the_cells_of_the_part(comp
     assert "MULT18X18D" in text
 
 
+def test_components_of_fewer_lanes_are_those_of_blocks() -> None:
+    assert area.components(8) == tuple(area.COMPONENTS)
+    assert area.components(2) == ("encoder", "decoder")
+    with pytest.raises(ValueError, match="codec fmz has 8 lanes, not 2"):
+        area.COMPONENTS["fmz-encoder"](2)
+
+
 def test_a_report_becomes_figures() -> None:
     assert area.parse_report(json.dumps(REPORT)) == {
         "fmax_mhz": 131.42, "lut4": 5876, "ff": 6352, "ebr": 9, "dsp": 8,

@@ -31,7 +31,7 @@ from fmzip_hw.synthesis import PREPARE, Part
 def _of_8_lanes(build: Callable[[], wiring.Component]) -> Callable[[int], wiring.Component]:
     def of(lanes: int) -> wiring.Component:
         if lanes != BLOCK:
-            raise ValueError(f"the coder rans has {BLOCK} lanes, not {lanes}")
+            raise ValueError(f"codec fmz has {BLOCK} lanes, not {lanes}")
         return build()
 
     return of
@@ -43,6 +43,13 @@ COMPONENTS: dict[str, Callable[[int], wiring.Component]] = {
     "fmz-encoder": _of_8_lanes(FmzEncoder),
     "fmz-decoder": _of_8_lanes(FmzDecoder),
 }
+
+
+def components(lanes: int) -> tuple[str, ...]:
+    """Those that there are with so many values per beat."""
+    return tuple(n for n in COMPONENTS if lanes == BLOCK or not n.startswith("fmz-"))
+
+
 PARTS = {"LFE5U-12F": "--12k", "LFE5U-25F": "--25k", "LFE5U-45F": "--45k", "LFE5U-85F": "--85k"}
 SPEEDS = (6, 7, 8)
 _PACKAGE = "CABGA381"

@@ -92,12 +92,12 @@ def area(
 
     from fmzip.experiments.provenance import provenance
     from fmzip.experiments.show import area_table
-    from fmzip_boards.area import COMPONENTS, measure, tool_versions
+    from fmzip_boards.area import components, measure, tool_versions
     from fmzip_sim.emit import build_root
 
     log = logging.getLogger("fmzip").info
     rows = []
-    for name in COMPONENTS if component == "all" else (component,):
+    for name in components(lanes) if component == "all" else (component,):
         rows += measure(name, numbers, lanes=lanes, build_dir=build_root() / "area", log=log)
     console = Console()
     console.print(area_table(rows))
