@@ -149,6 +149,7 @@ class _Point:
     logits: np.ndarray
     bits_bound: float
     found: dict[str, float] = field(default_factory=dict)
+    sized: bool = False  # its bits are those of frames, not an estimate
 
 
 class Allocation:
@@ -257,6 +258,7 @@ class _Work:
         self.values = {m.name: m.values for m in self._maps}
         self._total = sum(self.values.values())
         self._batches = list(pictures.split(_BATCH))
+        self._points: dict[object, _Point] = {}
         self.plain = self._logits({})
         self._moments = recalibrate.moments(
             network.module, lambda: self._loop.some_pass(pictures, {})
@@ -317,7 +319,7 @@ class _Work:
         for attempt in range(_TRIES):
             self._progress(f"searching for {budget}", attempt, _TRIES)
             point = self.at(choose(math.exp(price)), math.exp(price))
-            point.found["bits"] = point.bits_bound * overhead
+            point.found.setdefault("bits", point.bits_bound * overhead)
             if self._cheaper(budget, point, best):
                 # Frames are sized only where that decides.
                 self._size(point)
@@ -364,7 +366,12 @@ class _Work:
 
     def at(self, chosen: Mapping[str, tuple[Candidate, float]], price: float) -> _Point:
         """The network with all maps quantised, its modules recalibrated."""
+        key = tuple(chosen.items())
+        if key not in self._points:  # several budgets come past the same prices
+            self._points[key] = self._compressed(chosen, price)
+        return self._points[key]
 
+    def _compressed(self, chosen: Mapping[str, tuple[Candidate, float]], price: float) -> _Point:
         def codecs() -> dict[str, Quantising]:
             found = {}
             for m in self._maps:
@@ -399,6 +406,9 @@ class _Work:
 
     def _size(self, point: _Point) -> None:
         """Bits of the frames of all calibration pictures, every bit counted."""
+        if point.sized:
+            return
+        point.sized = True
         layers = self.finish(point)
         sizes: dict[str, int] = {}
 
