@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 FMZIP := $(VENV)/bin/fmzip
 REAL := --model resnet18 --weights $(FMZIP_DATA)/resnet18.safetensors --images $(FMZIP_DATA)/photos
-BUDGETS := kl=0.02,kl=0.03,kl=0.04,kl=0.05,kl=0.07,lossless
+BUDGETS := kl=0.03,kl=0.04,kl=0.05,lossless
 SOME := dctcm,dctcm-width,bits4,zvc,rle,ebpc,zstd,entropy
 OTHERS := ulx3s-45f ulx3s-12f icesugar-pro icepi-zero ecpix5-85f orangecrab-25f orangecrab-85f
 # Workers of the tests run PyTorch side by side: threads that spin while they wait slow each other.
