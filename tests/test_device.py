@@ -213,9 +213,9 @@ def test_too_many_tiles_are_refused_by_the_board_itself(
 ) -> None:
     config = FrameConfig(8, 25, 41)
     monkeypatch.setattr(Device, "check", lambda *_: None)
-    with pytest.raises(FormatError, match="index memory holds 1024 tiles"):
+    with pytest.raises(FormatError, match="more than the 1024 tiles of its index"):
         shared.decode(config)
-    with pytest.raises(FormatError, match="index memory holds 1024 tiles"):
+    with pytest.raises(FormatError, match="more than the 1024 tiles of its index"):
         shared.encode(np.zeros((8, 25, 41), np.uint8), config)
     monkeypatch.undo()
     Checker(shared).check(CASE)
@@ -445,7 +445,7 @@ def test_a_board_that_never_finishes_is_a_link_error_and_is_reset(
     shared: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(driver, "_STUCK_S", 0.1)
-    monkeypatch.setattr(driver, "_blocks", lambda _: 613)  # one more than the frame has
+    monkeypatch.setattr(driver, "beat_count", lambda *_: 613)  # one more than the frame has
     shared.write_memory(0, FRAME)
     with pytest.raises(LinkError, match=r"still says `piece` after 0\.1 s"):
         shared.decode(CASE.config)
