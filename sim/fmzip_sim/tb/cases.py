@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fmzip import reference
-from fmzip.format import STEP_MAX, STEP_MIN, Coder, Dtype, FrameConfig, Transform
+from fmzip.format import BLOCK_CODERS, STEP_MAX, STEP_MIN, Coder, Dtype, FrameConfig, Transform
 from fmzip.reference.tiling import DTYPES
 from fmzip_sim.patterns import PATTERNS, SHY
 
@@ -126,7 +126,7 @@ def basic() -> Iterator[Case]:
     yield make("one element", np.full((1, 1, 1), 77, np.uint8))
     yield make("ragged", relu_map(rng, 13, 7, 11), tile_rows=3, tile_cols=4)
     yield make("raw between coded tiles", _raw_between(rng), step=STEP_MIN, tile_cols=6)
-    for bitmap, coder in product((False, True), Coder):
+    for bitmap, coder in product((False, True), BLOCK_CODERS):
         name = f"int8, {coder.name.lower()}{', zero bitmap' * bitmap}"
         values = linear_map(rng, 19, 3, 5, zero_point=-3)
         options = {"coder": coder, "zero_bitmap": bitmap}
@@ -150,11 +150,11 @@ def full() -> Iterator[Case]:
         for bitmap in (False, True):
             name = f"int8 around {zero_point}{', zero bitmap' * bitmap}"
             yield make(name, values, zero_point=zero_point, zero_bitmap=bitmap, **tile)
-    for bitmap, coder, keep in product((False, True), Coder, (0x01, 0x0F, 0x80, 0xA6, 0xFF)):
+    for bitmap, coder, keep in product((False, True), BLOCK_CODERS, (0x01, 0x0F, 0x80, 0xA6, 0xFF)):
         name = f"keep {keep:#04x}, {coder.name.lower()}{', zero bitmap' * bitmap}"
         values = relu_map(rng, 24, 3, 5)
         yield make(name, values, coder=coder, keep=keep, zero_bitmap=bitmap, **tile)
-    for step, coder in product((STEP_MIN, 2000, STEP_MAX), Coder):
+    for step, coder in product((STEP_MIN, 2000, STEP_MAX), BLOCK_CODERS):
         name = f"step {step}, {coder.name.lower()}"
         # Rows of the transform's signs: the largest coefficients of each kind.
         signs = rng.choice(np.array([0, 255], np.uint8), (24, 3, 5))
