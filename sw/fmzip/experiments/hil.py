@@ -218,7 +218,7 @@ def run(config: HilConfig, progress: Progress = lambda *_: None) -> HilResult:
         progress("calibrating", 0, 0)
         scales, codings = _codings(config, network, pictures, calibration)
         result = HilResult(
-            device.tier, config.port, config.codec, network.name, config.model is None,
+            device.tier, config.port, Path(config.codec).name, network.name, config.model is None,
             None if config.is_file else config.step_std, clock_hz=device.clock_hz,
         )  # fmt: skip
         done = total = 0
