@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.conftest import Run
 
-from fmzip import cli, codecfile
+from fmzip import codecfile
 from fmzip.codecfile import CodecFile
 from fmzip.errors import FmzipError
-from fmzip.experiments import allocate, sensitivity
+from fmzip.experiments import allocate, measure, sensitivity
 from fmzip.experiments.allocate import AllocateConfig, Allocation, Budget, expected_drop
 from fmzip.experiments.evaluate import scales_of
-from fmzip.experiments.measure import MeasureConfig, run
+from fmzip.experiments.measure import MeasureConfig
 from fmzip.experiments.sensitivity import CANDIDATES, STEPS_STD, Curve, choose, curve
 from fmzip.format import Transform
 from fmzip.reference import decode, encode
@@ -108,7 +109,7 @@ def test_measure_takes_the_files_and_finds_what_was_promised(
 ) -> None:
     names = (*map(str, paths), "zstd")
     config = MeasureConfig(**job, codecs=names, calibration=8, batch=8, workers=1)  # type: ignore[arg-type]
-    found = run(config)
+    found = measure.run(config)
     rows = found["codecs"]
     assert list(rows) == ["fmz@kl=0.02", "fmz@bits=4", "fmz@lossless", "zstd"]
     assert rows["fmz@lossless"]["kl"] == 0
@@ -166,22 +167,11 @@ def test_a_file_for_another_network_is_refused(
     path.write_text(codecfile.dump(replace(codecs[0], weights_hash="0" * 32)))
     config = MeasureConfig(**job, codecs=(str(path),), calibration=8, workers=1)  # type: ignore[arg-type]
     with pytest.raises(FmzipError, match=r"net\.py:tiny with weights 0{8}, this is "):
-        run(config)
+        measure.run(config)
     layers = dict(list(codecs[0].layers.items())[1:])
     path.write_text(codecfile.dump(replace(codecs[0], layers=layers)))
     with pytest.raises(FmzipError, match=r"map .* is missing, the network's is "):
-        run(config)
-
-
-def command(*arguments: str) -> int:
-    """Exit code of ``fmzip allocate``."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.argv", ["fmzip", "allocate", *arguments])
-        try:
-            cli.main()
-        except SystemExit as stop:
-            return int(stop.code or 0)
-    return 0
+        measure.run(config)
 
 
 # The parts ---------------------------------------------------------------------------------------
@@ -228,43 +218,46 @@ def test_a_higher_price_of_divergence_buys_smaller_steps() -> None:
     ],
 )
 def test_an_impossible_budget_is_a_usage_error(
-    text: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    text: str, says: str, tmp_path: Path, run: Run
 ) -> None:
     with pytest.raises(ValueError, match=says):
         allocate.parse_budget(text)
     target = tmp_path / "codec.toml"
-    assert command("--budget", text, "-o", str(target)) == 2
+    code, _, err = run("allocate", "--budget", text, "-o", target)
+    assert code == 2
     assert not target.exists()
-    assert "Traceback" not in capsys.readouterr().err
+    assert "Traceback" not in err
 
 
 def test_a_budget_that_nothing_meets_ends_in_one_line(
     job: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    run: Run,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(sensitivity, "STEPS_STD", (0.2, 0.5, 1.0))
     monkeypatch.setattr(sensitivity, "CANDIDATES", CANDIDATES[:1])
     monkeypatch.setattr(allocate, "_TRIES", 2)
     target = tmp_path / "codec.toml"
     options = ["--model", str(job["model"]), "--images", str(job["images"]), "--calibration", "2"]
-    assert command(*options, "--budget", "bits=0.001", "-o", str(target)) == 1
-    assert "no allocation found within bits=0.001" in capsys.readouterr().err
+    code, _, err = run("allocate", *options, "--budget", "bits=0.001", "-o", target)
+    assert code == 1
+    assert "no allocation found within bits=0.001" in err
     assert not target.exists()
 
 
 def test_the_command_writes_a_file_for_each_budget(
     job: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    run: Run,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(sensitivity, "STEPS_STD", (0.2, 0.5, 1.0))
     monkeypatch.setattr(sensitivity, "CANDIDATES", CANDIDATES[:1])
     target = tmp_path / "codec.toml"
     options = ["--model", str(job["model"]), "--images", str(job["images"]), "--calibration", "2"]
-    assert command(*options, "--budget", "kl=0.5,lossless", "-o", str(target)) == 0
+    code, out, _ = run("allocate", *options, "--budget", "kl=0.5,lossless", "-o", target)
+    assert code == 0
     assert sorted(p.name for p in tmp_path.glob("*.toml")) == [
         "codec-kl0.5.toml", "codec-lossless.toml",
     ]  # fmt: skip
-    assert "lossless" in capsys.readouterr().out
+    assert "lossless" in out
 
 
 @pytest.mark.soak

@@ -4,22 +4,20 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.conftest import Run
 
-from fmzip import cli
 from fmzip.errors import FmzipError, MismatchError, ToolError
 from fmzip.experiments import golden
 from fmzip_boards import build, doctor, flash, up5k
 from fmzip_boards.catalogue import board_of
 from fmzip_sim.tb import cases
 
-Run = Callable[..., tuple[int, str, str]]
 BOARD = board_of("ulx3s-85f")
 REPORT = {
     "fmax": {
@@ -33,23 +31,6 @@ REPORT = {
         "MULT18X18D": {"used": 16, "available": 156},
     },
 }
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the script with arguments: exit code, stdout, stderr."""
-
-    def call(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fmzip", *map(str, args)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 def script(path: Path, body: str) -> None:

@@ -11,30 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.conftest import Run
 
 from fmzip import cli, files
 from fmzip.codecs import codec_config
 from fmzip.format import Coder, Dtype
 from fmzip.reference import decode, encode, parse_head
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the script with arguments: exit code, stdout, stderr."""
-
-    def call(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fmzip", *map(str, args)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 @pytest.fixture

@@ -1,37 +1,16 @@
 """The command line with codec fmz: tables from maps, frames with tables, and what it refuses."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.conftest import Run
 
-from fmzip import cli
 from fmzip.codecs import fmz_config
 from fmzip.format import PLANES, Coder, Dtype, Transform
 from fmzip.reference import decode, encode, parse_head
 from fmzip.tables import Coding, parse_tables
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the script with arguments: exit code, stdout, stderr."""
-
-    def call(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fmzip", *map(str, args)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 def relu(seed: int) -> np.ndarray:

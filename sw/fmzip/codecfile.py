@@ -3,7 +3,7 @@
 For each stored map: how it is quantised to 8 bits, transform, step, rounding and diffusion of
 errors, and the tables of the coder RANS. For each module whose output drifts under compression: a
 gain and an offset of every channel, which are folded into its parameters. Tables and corrections
-are base64 text; ``README.md`` says how many bytes they are.
+are base64 text.
 """
 
 import base64

@@ -119,7 +119,6 @@ def _join(counts: np.ndarray, most: int) -> np.ndarray:
     owner = np.full(len(counts), -1)
     owner[seen] = _merge(counts[seen], min(most, len(seen)))
     common = np.bincount(owner[seen], counts[seen].sum(axis=1)).argmax()
-    # A context that was never seen is most like the one with the same classes beside and above it.
     owner[owner < 0] = common
     return owner
 

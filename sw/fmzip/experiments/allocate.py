@@ -143,7 +143,6 @@ class AllocateConfig:
 class _Point:
     """A network with all maps compressed, as calibration pictures see it."""
 
-    price: float
     quantising: dict[str, Quantising]
     corrections: dict[str, Correction]
     logits: np.ndarray
@@ -318,7 +317,7 @@ class _Work:
         price, overhead = math.log(_PRICE * self._total), 1.05
         for attempt in range(_TRIES):
             self._progress(f"searching for {budget}", attempt, _TRIES)
-            point = self.at(choose(math.exp(price)), math.exp(price))
+            point = self.at(choose(math.exp(price)))
             point.found.setdefault("bits", point.bits_bound * overhead)
             if self._cheaper(budget, point, best):
                 # Frames are sized only where that decides.
@@ -355,7 +354,7 @@ class _Work:
         for m in self._maps:
             frame = sensitivity.frame_of(m, self._calibration, Transform.BYPASS, RANS_STEP_MIN)
             chosen[m.name] = Quantising(frame, Candidate(Transform.BYPASS).diffusion, self._threads)
-        point = self._point(chosen, {}, 0.0)
+        point = self._point(chosen, {})
         if (point.logits != self.plain).any():
             raise FmzipError(
                 f"{self.network.name}: a map has values more than 128 from its zero point: "
@@ -364,14 +363,14 @@ class _Work:
         self._size(point)
         return point
 
-    def at(self, chosen: Mapping[str, tuple[Candidate, float]], price: float) -> _Point:
+    def at(self, chosen: Mapping[str, tuple[Candidate, float]]) -> _Point:
         """The network with all maps quantised, its modules recalibrated."""
         key = tuple(chosen.items())
         if key not in self._points:  # several budgets come past the same prices
-            self._points[key] = self._compressed(chosen, price)
+            self._points[key] = self._compressed(chosen)
         return self._points[key]
 
-    def _compressed(self, chosen: Mapping[str, tuple[Candidate, float]], price: float) -> _Point:
+    def _compressed(self, chosen: Mapping[str, tuple[Candidate, float]]) -> _Point:
         def codecs() -> dict[str, Quantising]:
             found = {}
             for m in self._maps:
@@ -391,15 +390,15 @@ class _Work:
                     lambda found=found: self._loop.some_pass(self._pictures, found),  # type: ignore[misc]
                 )
             corrections = recalibrate.joined(corrections, more)
-        return self._point(codecs(), corrections, price)
+        return self._point(codecs(), corrections)
 
     def _point(
-        self, quantising: dict[str, Quantising], corrections: dict[str, Correction], price: float
+        self, quantising: dict[str, Quantising], corrections: dict[str, Correction]
     ) -> _Point:
         with recalibrate.applied(self.network.module, corrections):
             logits = self._logits(quantising)
         bits = sum(q.bits_per_value * self.values[name] for name, q in quantising.items())
-        point = _Point(price, quantising, corrections, logits, bits / self._total)
+        point = _Point(quantising, corrections, logits, bits / self._total)
         point.found["kl"] = metrics.kl_nats(self.plain, logits)
         point.found["drop"] = expected_drop(self.plain, logits)
         return point

@@ -32,7 +32,7 @@ class Candidate:
     diffusion: Diffusion = field(default_factory=Diffusion)
 
 
-# Measured on ResNet-18 (see docs/decisions/0010): more ways, or finer weights, gain below 1 %.
+# Measured on ResNet-18 (see docs/decisions/0012): more ways, or finer weights, gain below 1 %.
 CANDIDATES = (
     Candidate(Transform.BYPASS),
     Candidate(Transform.BYPASS, Diffusion(102, 8, 8, 4)),
