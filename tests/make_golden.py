@@ -1,11 +1,11 @@
-"""Makes golden vectors; run by hand where a new one is wanted: ``python tests/make_golden.py``.
+"""Makes golden vectors: ``fmzip golden make VERSION`` calls ``make`` with a new folder.
 
-A vector is ``tests/golden/v1/NAME.json``: ``config`` are the arguments of
-``FrameConfig`` (enums as integers), ``values`` the map in C order, ``frame`` its bytes in hex, and
-``decoded`` what they are decoded to. Those of the coder RANS are in ``tests/golden/v2`` and have
-``tables``, their bytes in hex, and ``diffusion``, the arguments of ``Diffusion``, besides.
-Vectors are added, never edited, since they say what files written by older versions look like: a
-file that exists is left alone. New ones go to the end of their table, since a place is a seed.
+A vector is ``tests/golden/VERSION/NAME.json``: ``config`` are the arguments of ``FrameConfig``
+(enums as integers), ``values`` the map in C order, ``frame`` its bytes in hex, and ``decoded`` what
+they are decoded to. Those of the coder RANS have ``tables``, their bytes in hex, and ``diffusion``,
+the arguments of ``Diffusion``, besides; ``v2`` has them alone, and later versions ``rans`` before
+their names. Vectors are never edited, since they say what files written by older versions look
+like. New ones go to the end of their table, since a place is a seed.
 """
 
 import json
@@ -31,8 +31,6 @@ from fmzip.format import (
 from fmzip.reference import decode, encode
 from fmzip.tables import Coding, Diffusion, Tables
 
-FOLDER = Path(__file__).parent / "golden" / "v1"
-RANS_FOLDER = FOLDER.with_name("v2")
 SIZE_LIMIT = 8192
 RANS_SIZE_LIMIT = 16384  # tables alone have up to 6 KB in hex
 
@@ -252,19 +250,16 @@ RANS_CASES: dict[str, tuple[Draw, FrameConfig, int, Diffusion]] = {
 
 
 def write(folder: Path, name: str, vector: dict[str, object], limit: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.json"
     text = json.dumps(vector)
     if len(text) >= limit:
         raise SystemExit(f"{name}: {len(text)} characters, the limit is {limit}")
-    path.write_text(text + "\n", encoding="utf-8")
-    print(path.name)
+    (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
-def main() -> None:
+def make(folder: Path) -> None:
+    """Write all vectors into a folder, which is made."""
+    folder.mkdir(parents=True)
     for seed, (name, (draw, config)) in enumerate(CASES.items()):
-        if (FOLDER / f"{name}.json").exists():
-            continue
         values = draw(np.random.default_rng(seed), (config.channels, config.height, config.width))
         frame = encode(values, config)
         vector = {
@@ -273,10 +268,8 @@ def main() -> None:
             "frame": frame.hex(),
             "decoded": decode(frame).ravel().tolist(),
         }
-        write(FOLDER, name, vector, SIZE_LIMIT)
+        write(folder, name, vector, SIZE_LIMIT)
     for seed, (name, (draw, config, highest, diffusion)) in enumerate(RANS_CASES.items()):
-        if (RANS_FOLDER / f"{name}.json").exists():
-            continue
         values = draw(np.random.default_rng(seed), (config.channels, config.height, config.width))
         tables = tables_of(config.transform, highest)
         config = replace(config, tables=tables.id)
@@ -289,8 +282,4 @@ def main() -> None:
             "frame": frame.hex(),
             "decoded": decode(frame, tables).ravel().tolist(),
         }
-        write(RANS_FOLDER, name, vector, RANS_SIZE_LIMIT)
-
-
-if __name__ == "__main__":
-    main()
+        write(folder, f"rans_{name}", vector, RANS_SIZE_LIMIT)

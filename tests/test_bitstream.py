@@ -12,11 +12,9 @@ from typing import Any
 import pytest
 from tests.conftest import Run
 
-from fmzip.errors import FmzipError, MismatchError, ToolError
-from fmzip.experiments import golden
+from fmzip.errors import ToolError
 from fmzip_boards import build, doctor, flash, up5k
 from fmzip_boards.catalogue import board_of
-from fmzip_sim.tb import cases
 
 BOARD = board_of("ulx3s-85f")
 REPORT = {
@@ -220,71 +218,3 @@ def test_the_doctor_names_what_is_missing_and_how_to_get_it(
 def test_every_usb_port_of_a_board_is_recognised() -> None:
     port = SimpleNamespace(device="p", description="d", vid=0x0403, pid=0x6010)
     assert doctor.boards_at([port]) == [("p", "d", ["ecpix5-85f"])]
-
-
-# Golden vectors.
-
-
-class FakeDevice:
-    """A board that is the reference; ``wrong`` damages what it says."""
-
-    wrong = ""
-    tier = "simulated"
-
-    def __init__(self, port: str):
-        self._by_config = {case.config: case for case in cases.golden(golden.FOLDER)}
-
-    def __enter__(self) -> "FakeDevice":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def check(self, config: Any) -> None:
-        if config.tile_blocks > 15:
-            raise ValueError("too large")
-
-    def encode(self, values: Any, config: Any) -> int:
-        self._frame = self._by_config[config].frame
-        return len(self._frame)
-
-    def read_memory(self, address: int, size: int) -> bytes:
-        last = self._frame[-1] ^ (self.wrong == "frame")
-        return self._frame[:-1] + bytes((last,))
-
-    def decode(self, config: Any) -> Any:
-        return self._by_config[config].decoded ^ (self.wrong == "values")
-
-
-def test_golden_vectors_are_compared_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(golden, "Device", FakeDevice)
-    found = golden.check("fake:")
-    given = cases.golden(golden.FOLDER)
-    assert {*found.vectors, *found.skipped} == {case.name for case in given}
-    assert found.vectors
-    assert set(found.skipped.values()) == {"too large"}
-    assert found.frame_bytes == sum(len(c.frame) for c in given if c.name in found.vectors)
-
-
-@pytest.mark.parametrize("wrong", ["frame", "values"])
-def test_a_vector_that_is_not_met_is_named(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
-    monkeypatch.setattr(golden, "Device", FakeDevice)
-    monkeypatch.setattr(FakeDevice, "wrong", wrong)
-    first = next(c.name for c in cases.golden(golden.FOLDER) if c.config.tile_blocks <= 15)
-    with pytest.raises(MismatchError, match=f"^{first}: "):
-        golden.check("fake:")
-
-
-def test_without_a_checkout_there_are_no_vectors(tmp_path: Path) -> None:
-    with pytest.raises(FmzipError, match="no golden vectors; they are in a checkout"):
-        golden.check("fake:", tmp_path)
-    with pytest.raises(FmzipError, match="missing; golden vectors are made in a checkout"):
-        golden.make(tmp_path)
-
-
-def test_vectors_that_are_there_are_never_changed(run: Run) -> None:
-    folder = golden.ROOT / "tests" / "golden"
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    code, out, _ = run("golden", "make")
-    assert (code, out) == (0, "all vectors are there\n")
-    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -2,7 +2,8 @@
 
 In a file a case is what a golden vector is, with a name, the decoded values and the stall patterns
 added: ``config`` (the arguments of ``FrameConfig``, enumerations as integers), ``values`` (in C
-order of [C, H, W]), ``frame`` (hexadecimal).
+order of [C, H, W]), ``frame`` (hexadecimal); with the coder RANS ``tables`` (hexadecimal) and
+``diffusion`` (the arguments of ``Diffusion``) besides.
 """
 
 import json
@@ -17,6 +18,7 @@ import numpy as np
 from fmzip import reference
 from fmzip.format import BLOCK_CODERS, STEP_MAX, STEP_MIN, Coder, Dtype, FrameConfig, Transform
 from fmzip.reference.tiling import DTYPES
+from fmzip.tables import Coding, Diffusion, parse_tables
 from fmzip_sim.patterns import PATTERNS, SHY
 
 _ENUMS = {"dtype": Dtype, "transform": Transform, "coder": Coder}
@@ -34,6 +36,7 @@ class Case:
     frame : what the reference makes of ``values``
     decoded : uint8 or int8 [C, H, W], what the reference makes of ``frame``
     feed, drain : stall patterns on the input and on the output
+    coding : what the coder RANS needs
     """
 
     name: str
@@ -43,6 +46,7 @@ class Case:
     decoded: np.ndarray
     feed: str = "never"
     drain: str = "never"
+    coding: Coding | None = None
 
     @property
     def stalls(self) -> bool:
@@ -50,7 +54,11 @@ class Case:
         return (self.feed, self.drain) != ("never", "never")
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        coding: dict[str, Any] = {}
+        if self.coding is not None:
+            coding["tables"] = self.coding.tables.to_bytes().hex()
+            coding["diffusion"] = asdict(self.coding.diffusion)
+        return coding | {
             "name": self.name,
             "config": asdict(self.config),
             "values": self.values.ravel().tolist(),
@@ -69,12 +77,16 @@ class Case:
         shape = (config.channels, config.height, config.width)
         values = np.array(given["values"], DTYPES[config.dtype]).reshape(shape)
         frame = bytes.fromhex(given["frame"])
+        tables = coding = None
+        if "tables" in given:
+            tables = parse_tables(bytes.fromhex(given["tables"]), config.planes)
+            coding = Coding(tables, Diffusion(**given["diffusion"]))
         if "decoded" in given:
             decoded = np.array(given["decoded"], values.dtype).reshape(shape)
         else:
-            decoded = reference.decode(frame)
+            decoded = reference.decode(frame, tables)
         stalls = {side: given[side] for side in ("feed", "drain") if side in given}
-        return cls(given["name"], config, values, frame, decoded, **stalls)
+        return cls(given["name"], config, values, frame, decoded, **stalls, coding=coding)
 
 
 def make(name: str, values: np.ndarray, **config: Any) -> Case:
