@@ -20,7 +20,6 @@ from fmzip.sdram import PARTS
 from fmzip_sim.vboard import build as builder
 from fmzip_sim.vboard.chip import chip_header
 from fmzip_sim.vboard.protocol_vboard import Serial
-from fmzip_sim.vboard.specialise import kept_modules, specialise
 
 pytestmark = pytest.mark.xdist_group("vboard")
 
@@ -269,14 +268,3 @@ def test_a_compiler_that_hangs_is_one_line(
     with pytest.raises(ToolError, match=r"slow: no result after 0\.1 s"):
         builder.build()
     assert "board" not in _programs(empty)
-
-
-def test_code_that_specialise_does_not_know_is_refused() -> None:
-    with pytest.raises(ToolError, match="yosys kept"):
-        specialise("", "struct p_soc : public module {\n};\n", kept_modules(rans=False))
-    cells = "".join(
-        f"\tp_soc_x cell_p_inner_2e_{name.replace('.', '_2e_')} {{p_interior}};\n"
-        for name in kept_modules(rans=False)
-    )
-    with pytest.raises(ToolError, match="its output has changed"):
-        specialise("", f"struct p_soc : public module {{\n{cells}}};\n", kept_modules(rans=False))

@@ -371,7 +371,7 @@ class Device:
 
     def _wait(self, flag: str, stuck_s: float = 0.0) -> None:
         """Wait until a flag of STATUS is 0; at least ``_STUCK_S`` if need be."""
-        stuck_s = max(stuck_s, _STUCK_S)
+        stuck_s = max(stuck_s, _STUCK_S) * self._port.pace
         deadline = time.monotonic() + stuck_s
         while True:
             status = regs.fields_of("status", self._register("status"))

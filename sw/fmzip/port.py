@@ -90,15 +90,19 @@ class Port:
             link.submit(Op.WRITE, address + start, len(part) // 4, part)
         self._exchange(link, wait=wait)
 
+    @property
+    def pace(self) -> float:
+        """How much slower than a board the other end is; a factor on all times."""
+        return float(getattr(self.serial, "pace", 1.0))
+
     def _session(self) -> Link:
         """The session, or a new one if the last one was lost."""
         if self._link is None:
             self._answers.clear()
             with _link_errors(self.name):
                 self.serial.reset_input_buffer()
-            pace = float(getattr(self.serial, "pace", 1.0))
             session = secrets.randbits(32)
-            self._exchange(Link(session, time.monotonic(), REPLY_TIMEOUT_S, pace))
+            self._exchange(Link(session, time.monotonic(), REPLY_TIMEOUT_S, self.pace))
         assert self._link is not None
         return self._link
 

@@ -21,12 +21,12 @@ from fmzip_hw.soc import Soc
 from fmzip_hw.uart import Uart
 from fmzip_sim.emit import PlainPorts, build_root, locked, run_yosys
 from fmzip_sim.vboard.chip import chip_header
-from fmzip_sim.vboard.specialise import kept_modules, specialise
+from fmzip_sim.vboard.specialise import specialise
 
 _LOG = logging.getLogger("fmzip")
 # Nets are split by driver, or CXXRTL takes wires that are assigned in parts for loops.
 _SCRIPT = (
-    "read_rtlil {name}.il; rename -hide w:*[*]; proc{keep}; "
+    "read_rtlil {name}.il; rename -hide w:*[*]; proc; "
     "flatten; opt; splitnets -driver; opt_clean; write_cxxrtl -header -O6 -g0 {name}.cc"
 )
 PART = "IS42S16160B-7"  # the SDRAM whose figures are all from its datasheet
@@ -65,13 +65,11 @@ def build(lanes: int = 8, *, part: str = PART, two_phase: bool = False) -> Path:
         number = int(digest[:8], 16)
         rans = lanes == BLOCK
         soc = Soc(lanes=lanes, clock_hz=CLOCK_HZ, part=PARTS[part], build=number, rans=rans)
-        apart = () if two_phase else kept_modules(rans)
-        keep = "".join(f"; setattr -mod -set keep_hierarchy 1 *.{name}" for name in apart)
-        write_cxxrtl(soc, "soc", directory, keep=keep)
+        write_cxxrtl(soc, "soc", directory)
         write_cxxrtl(Uart(BIT_CYCLES), "uart", directory)
         if not two_phase:
             source, header = (directory / "soc.cc", directory / "soc.h")
-            texts = specialise(source.read_text(), header.read_text(), apart)
+            texts = specialise(source.read_text(), header.read_text(), "soc")
             for path, text in zip((source, header), texts, strict=True):
                 path.write_text(text)
         (directory / "sdram_part.h").write_text(chip_header(PARTS[part], CLOCK_HZ))
@@ -84,12 +82,8 @@ def build(lanes: int = 8, *, part: str = PART, two_phase: bool = False) -> Path:
     return program
 
 
-def write_cxxrtl(component: Component, name: str, directory: Path, *, keep: str = "") -> None:
+def write_cxxrtl(component: Component, name: str, directory: Path) -> None:
     """Files ``name``.cc and ``name``.h of a component behind ``PlainPorts``.
-
-    Parameters
-    ----------
-    keep : Yosys commands behind ``proc``, each with a semicolon before it
 
     Raises
     ------
@@ -97,7 +91,7 @@ def write_cxxrtl(component: Component, name: str, directory: Path, *, keep: str 
     """
     netlist = rtlil.convert(PlainPorts(component), name=name, emit_src=False)
     (directory / f"{name}.il").write_text(netlist)
-    run_yosys(_SCRIPT.format(name=name, keep=keep), directory)
+    run_yosys(_SCRIPT.format(name=name), directory)
 
 
 def compile_cpp(directory: Path, source: str, program: str, *options: str) -> None:
@@ -141,7 +135,7 @@ def _digest() -> str:
         *sorted(Path(fmzip_hw.__file__).parent.glob("*.py")),
         *(Path(fmzip.__file__).parent / f"{n}.py" for n in ("format", "regs", "protocol", "sdram")),
         here.parent / "emit.py",
-        *sorted(here.glob("*.py")),
+        *(here / f"{n}.py" for n in ("build", "chip", "clusters", "specialise", "statements")),
         *(here / name for name in ("board.cc", *HEADERS)),
     ]
     sha = hashlib.sha256()

@@ -28,7 +28,9 @@ from fmzip.sdram import PARTS
 from fmzip_sim.vboard.build import PART, build
 
 _CLOSE_TIMEOUT_S = 5.0
-_SERIAL_PACE = 30.0  # of 10 kB/s, on a machine that has more to do
+# On a machine that has more to do.
+_SERIAL_PACE = 30.0  # of 10 kB/s
+_TWO_PHASE_PACE = 10.0
 
 
 class Serial(SerialBase):
@@ -56,8 +58,9 @@ class Serial(SerialBase):
             int(options["lanes"]), part=options["part"], two_phase=options["twophase"] == "1"
         )
         serial = ["--serial"] if options["serial"] == "1" else []
-        if serial:
-            self.pace = _SERIAL_PACE
+        self.pace = _SERIAL_PACE if serial else 1.0
+        if options["twophase"] == "1":
+            self.pace *= _TWO_PHASE_PACE
         self._socket, theirs = socket.socketpair()
         self._messages: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
         with theirs:

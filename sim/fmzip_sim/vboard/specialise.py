@@ -1,102 +1,193 @@
-"""Makes the code that CXXRTL writes for the system several times faster, without changing results.
+"""Makes the code that CXXRTL writes for a design several times faster, without changing results.
 
 A general CXXRTL design may have many clocks, loops through wires, and inputs that change at any
 time; its ``step()`` evaluates everything until nothing changes any more, four times per clock cycle
 here. The system has one clock, no loops, and inputs that the harness sets once per cycle, so that
-one evaluation per cycle is exact. And a codec that is idle need not be evaluated at all:
+one evaluation per cycle is exact. And of that one most is idle:
 
-* What leaves a module that was kept apart is a function of its state and inputs. CXXRTL hands it on
-  one evaluation later; here it is handed on at once.
-* If an evaluation of such a module changed none of its registers, and its inputs are still the
-  same, then the next one would change none either: it is left out.
-* Top-level registers are copied without being compared: nothing asks whether they have changed.
-
-The patterns fit the exact version of Yosys in ``pyproject.toml``; ToolError if they do not.
+* Statements are taken in groups (see ``clusters``). What a group assigns is a function of what it
+  reads: of registers, memories, inputs and values of other groups. If none of these has changed
+  since it was last evaluated, it is left out.
+* So whoever changes one of them wakes its readers: another group in the same cycle, a register or a
+  memory with the clock's edge.
+* A memory is written only where a write is enabled.
 """
 
 import re
+from collections.abc import Iterable
 
 from fmzip.errors import ToolError
+from fmzip_sim.vboard.clusters import clusters
+from fmzip_sim.vboard.statements import Design, parse, readers
 
-_BLOCK_CODECS = ("path.codecs.encoder", "path.codecs.decoder")
-_RANS_CODECS = ("path.codecs.rans_encoder", "path.codecs.rans_decoder")
+_WORD = 64  # flags in a word
+_BESIDE = 8  # of them that are looked at together
+
+_TEMPLATES = """\
+template<size_t Width>
+void write_where(memory<Width> &to, size_t index, const value<Width> &data, const value<Width> &mask, int priority) {
+	if (!mask.is_zero()) to.update(index, data, mask, priority);
+}
+
+// Take a register over the clock's edge; returns whether it changes.
+template<size_t Width>
+bool passes(wire<Width> &one) {
+	const bool changes = one.curr != one.next;
+	one.curr = one.next;
+	return changes;
+}
+
+"""  # noqa: E501 (C++)
 
 
-def kept_modules(rans: bool) -> tuple[str, ...]:
-    """Modules that CXXRTL keeps apart, by the end of their names."""
-    return _BLOCK_CODECS + (_RANS_CODECS if rans else ())
+def specialise(source: str, header: str, name: str) -> tuple[str, str]:
+    """Faster versions of CXXRTL's source and header of the flat module ``name``.
 
-
-def specialise(source: str, header: str, modules: tuple[str, ...]) -> tuple[str, str]:
-    """Faster versions of CXXRTL's source and header of the module ``soc``.
-
-    Parameters
-    ----------
-    modules : that have been kept apart
+    Raises
+    ------
+    ToolError : the code is not as expected
     """
-    cells = re.findall(r"^\tp_soc_\w+ (cell_\w+) \{", header, re.M)
-    names = (c.removeprefix("cell_p_inner_2e_").replace("_2e_", ".") for c in cells)
-    kept = tuple(sorted(name.replace("__", "_") for name in names))  # an underscore is doubled
-    if kept != tuple(sorted(modules)):
-        raise ToolError(f"yosys kept {kept}, not {', '.join(modules)}: its output has changed")
-    for cell in cells:
-        source = _gate(source, cell)
-        header = _expect(
-            header, rf"if \({cell}\.commit\(observer\)\) changed = true;",
-            f"if (!asleep_{cell}) asleep_{cell} = !{cell}.commit(observer);", 1,
-        )  # fmt: skip
-        header = _expect(
-            header, rf"^(\tp_soc_\w+ {cell} \{{.*)$", rf"\1\n\tbool asleep_{cell} = false;", 1
-        )
-    head, top = header.split("struct p_soc : ", 1)
-    register = r"if \((?!memory_|cell_)(\w+)\.commit\(observer\)\) changed = true;"
-    top = _expect(top, register, r"\1.curr = \1.next;")
-    return source, f"{head}struct p_soc : {top}"
-
-
-def _gate(source: str, cell: str) -> str:
-    inputs = re.findall(rf"^\t{cell}\.(\w+) = ", source, re.M)
-    inputs = [name for name in inputs if name != "p_clk"]
-    if not inputs:
-        raise ToolError(f"yosys gives {cell} no inputs: its output has changed")
-    outputs = set(re.findall(rf"\b{cell}\.(p_\w+)\.curr\b", source))
-    source = _at_once(source, cell, outputs)
-    source = _expect(source, rf"\b{cell}\.(p_\w+)\.curr\b", rf"{cell}.\1.next")
-    assign = "".join(f"\tauto was_{cell}_{name} = {cell}.{name};\n" for name in inputs)
-    same = " && ".join(f"was_{cell}_{name} == {cell}.{name}" for name in inputs)
-    first = re.search(rf"^\t{cell}\.{inputs[0]} = ", source, re.M)
-    assert first is not None
-    source = source[: first.start()] + assign + source[first.start() :]
-    evaluate = (
-        f"asleep_{cell} = asleep_{cell} && {same};\n"
-        f"\tif (!asleep_{cell}) {{\n"
-        f"\t\t{cell}.prev_p_clk.set<uint8_t>(0);\n"
-        f"\t\t{cell}.eval(performer);\n"
-        f"\t}}\n"
-        f"\tif (true) {{"
+    evaluation = re.search(
+        rf"^bool p_{name}::eval\(performer \*performer\) \{{\n(.*?)^\}}\n", source, re.M | re.S
     )
-    return _expect(source, rf"if \({cell}\.eval\(performer\)\) \{{", evaluate, 1)
+    struct = re.search(rf"^struct p_{name} : public module \{{\n(.*?)^\}};", header, re.M | re.S)
+    commits = re.findall(
+        r"^\ttemplate<class ObserverT>\n\tbool commit\(.*?^\t\}\n\n\tbool commit\(.*?^\t\}\n",
+        header, re.M | re.S,
+    )  # fmt: skip
+    if evaluation is None or struct is None or len(commits) != 1 or " cell_" in struct[1]:
+        raise ToolError(f"yosys wrote no flat module {name}: its output has changed")
+    code = _Code(parse(evaluation[1], struct[1]), f"p_{name}")
+    header = header.replace(commits[0], code.members())  # behind the structure's begin
+    header = header[: struct.start()] + _TEMPLATES + header[struct.start() :]
+    return source.replace(evaluation[0], code.functions()), header
 
 
-def _at_once(source: str, cell: str, outputs: set[str]) -> str:
-    """The module's own uses of its outputs, from one evaluation later to at once."""
-    start = source.index(f"p_soc_2e_{cell.removeprefix('cell_p_')}::eval(")
-    end = source.index("\n}", start)
-    body = source[start:end]
-    for output in outputs:
-        # A register is assigned one step deeper, under the condition of the clock's edge; handed on
-        # at once, it would show its new value too early.
-        assigned = re.search(rf"^\t{output}\.next = ", body, re.M)
-        if not assigned:
-            raise ToolError(f"{cell}.{output} is a register: its value would come too early")
-        if re.search(rf"\b{output}\.curr\b", body[: assigned.start()]):
-            raise ToolError(f"{cell}.{output} is used before it is known")
-        body = re.sub(rf"\b{output}\.curr\b", f"{output}.next", body)
-    return source[:start] + body + source[end:]
+class _Code:
+    """The C++ of a design's groups.
 
+    Group 7 has a method ``step_7`` that evaluates it and, if it writes registers or memories,
+    ``pass_7``, which takes them over the clock's edge. Bit 7 of the flags ``awake`` says that the
+    first is to be called, of ``ran`` that the second is.
+    """
 
-def _expect(text: str, pattern: str, replacement: str, count: int | None = None) -> str:
-    text, found = re.subn(pattern, replacement, text, flags=re.M)
-    if found == 0 or count not in (None, found):
-        raise ToolError(f"yosys wrote no code that matches {pattern!r}: its output has changed")
-    return text
+    def __init__(self, design: Design, struct: str):
+        self._design, self._struct = design, struct
+        self._groups = clusters(design)
+        self._words = -(-len(self._groups) // _WORD)
+        self._inputs = sorted(design.inputs - {"p_clk"})  # every evaluation is of its rising edge
+        place = {k: group for group, numbers in enumerate(self._groups) for k in numbers}
+        self._readers = {
+            name: {place[k] for k in numbers} for name, numbers in readers(design).items()
+        }
+        # Values that other groups read, too, and ports.
+        self._shared: list[list[str]] = []
+        self._local: list[list[str]] = []
+        for group, numbers in enumerate(self._groups):
+            values = sorted(set[str]().union(*(design.statements[k].values for k in numbers)))
+            shared = [v for v in values if self._readers.get(v, set()) - {group}]
+            self._shared.append(shared)
+            self._local.append([v for v in values if v not in shared and v in design.widths])
+        self._passing = [
+            any(design.statements[k].registers | design.statements[k].memories for k in numbers)
+            for numbers in self._groups
+        ]
+
+    def members(self) -> str:
+        """Of the module's structure, in place of its methods ``commit``."""
+        flags = ", ".join(["~uint64_t{0}"] * self._words)
+        lines = [
+            f"\tuint64_t awake[{self._words}] = {{{flags}}}, ran[{self._words}] = {{}};",
+            "\tbool commit() override;",
+        ]
+        lines += [f"\tdecltype({name}) was_{name}{{}};" for name in self._inputs]
+        for group, shared in enumerate(self._shared):
+            widths = self._design.widths
+            lines += [f"\tvalue<{widths[v]}> {v};" for v in shared if v in widths]
+            lines.append(f"\tvoid step_{group}();")
+            lines += [f"\tvoid pass_{group}();"] * self._passing[group]
+        return "\n".join(lines) + "\n"
+
+    def functions(self) -> str:
+        """All methods, in place of ``eval``."""
+        wake = [
+            f"\tif (was_{name} != {name}) {{\n\t\twas_{name} = {name};\n"
+            f"{self._wake(self._readers.get(name, ()), 2)}\t}}\n"
+            for name in self._inputs
+        ]
+        every = range(len(self._groups))
+        passing = [group for group in every if self._passing[group]]
+        return "".join((
+            *map(self._step, every),
+            *map(self._pass, passing),
+            f"bool {self._struct}::eval(performer *) {{\n",
+            *wake,
+            self._calls("awake", "step", every),
+            "\treturn true;\n}\n\n",
+            f"bool {self._struct}::commit() {{\n",
+            self._calls("ran", "pass", passing),
+            "\treturn true;\n}\n",
+        ))  # fmt: skip
+
+    def _step(self, group: int) -> str:
+        shared = self._shared[group]
+        text = "".join(self._design.statements[k].text for k in self._groups[group])
+        text = re.sub(r"\b(memory_\w+)\.update\(", r"write_where(\1, ", text)
+        return "".join((
+            f"void {self._struct}::step_{group}() {{\n",
+            *(f"\tvalue<{self._design.widths[v]}> {v};\n" for v in self._local[group]),
+            *(f"\tconst auto was_{v} = {v};\n" for v in shared),
+            text,
+            self._wake_if({v: f"was_{v} != {v}" for v in shared}, group),
+            "}\n\n",
+        ))  # fmt: skip
+
+    def _pass(self, group: int) -> str:
+        statements = [self._design.statements[k] for k in self._groups[group]]
+        registers = sorted(set[str]().union(*(s.registers for s in statements)))
+        memories = sorted(set[str]().union(*(s.memories for s in statements)))
+        changes = {name: f"passes({name})" for name in registers if self._readers.get(name)}
+        changes |= {name: f"{name}.commit(observer)" for name in memories}
+        observer = "\tobserver observer;\n" * bool(memories)
+        return f"void {self._struct}::pass_{group}() {{\n{observer}{self._wake_if(changes)}}}\n\n"
+
+    def _wake_if(self, changes: dict[str, str], group: int | None = None) -> str:
+        """Wake the readers of each variable under its condition; those of a group are awake."""
+        together: dict[frozenset[int], list[str]] = {}
+        for name, condition in changes.items():
+            places = frozenset(self._readers.get(name, set()) - {group})
+            together.setdefault(places, []).append(condition)
+        return "".join(
+            f"\tif (({') | ('.join(conditions)})) {{\n{self._wake(places, 2)}\t}}\n"
+            for places, conditions in together.items()
+        )
+
+    def _wake(self, groups: Iterable[int], depth: int) -> str:
+        masks: dict[int, int] = {}
+        for group in groups:
+            masks[group // _WORD] = masks.get(group // _WORD, 0) | 1 << group % _WORD
+        return "".join(
+            f"{depth * chr(9)}awake[{word}] |= {mask:#x}u;\n"
+            for word, mask in sorted(masks.items())
+        )
+
+    def _calls(self, flags: str, method: str, groups: Iterable[int]) -> str:
+        """Call a method of each group whose flag is up, and take the flag down."""
+        places: dict[int, dict[int, list[int]]] = {}
+        for group in groups:
+            word, eight = group // _WORD, group % _WORD // _BESIDE
+            places.setdefault(word, {}).setdefault(eight, []).append(group)
+        lines = []
+        for word, parts in places.items():
+            at = f"{flags}[{word}]"
+            lines.append(f"\tif ({at}) {{")
+            for eight, members in parts.items():
+                lines.append(f"\t\tif ({at} & {0xFF << eight * _BESIDE:#x}u) {{")
+                for group in members:
+                    bit = f"{1 << group % _WORD:#x}u"
+                    also = f"ran[{word}] |= {bit}; " * (flags == "awake" and self._passing[group])
+                    call = f"{at} &= ~uint64_t{{{bit}}}; {also}{method}_{group}();"
+                    lines.append(f"\t\t\tif ({at} & {bit}) {{ {call} }}")
+                lines.append("\t\t}")
+            lines.append("\t}")
+        return "\n".join(lines) + "\n"
