@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.projection_cases import random_coding
 from tests.rans_cases import fitting_tables
 
 from fmzip import codecfile
@@ -110,3 +111,29 @@ def test_what_is_no_file_of_this_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(FormatError, match="not a TOML file"):
         codecfile.load(tmp_path / "b.toml")
+
+
+def test_a_file_of_projections_is_read_as_it_was_written(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    layers = {}
+    for name, transform, groups in (
+        ("a", Transform.PROJECTION, 3),
+        ("b", Transform.PROJECTION4, 1),
+    ):
+        coding = random_coding(rng, 24, transform, groups)
+        layers[name] = LayerCodec((24, 7, 9), 0.3, -4, Dtype.INT8, transform, 0, coding)
+    codec = replace(CODEC, name="cap", layers=layers)
+    assert codec.projects
+    assert not CODEC.projects
+    text = codecfile.dump(codec)
+    back = codecfile.load(written(tmp_path, text))
+    assert codecfile.dump(back) == text
+    for name, layer in layers.items():
+        assert back.layers[name].frame() == layer.frame()
+        assert back.layers[name].coding.tables.to_bytes() == layer.coding.tables.to_bytes()
+    mixed = codecfile.dump(replace(CODEC, layers={**layers, "c": CODEC.layers["third"]}))
+    with pytest.raises(FormatError, match="all layers must have the same"):
+        codecfile.load(written(tmp_path, mixed))
+    shorter = text.replace('forward = "', 'forward = "AAAA', 1)
+    with pytest.raises(FormatError, match="layer a: "):
+        codecfile.load(written(tmp_path, shorter))

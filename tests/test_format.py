@@ -119,10 +119,15 @@ def test_default_tiles_fit_the_map_and_the_buffers_of_the_gateware(
         (
             "transform",
             0,
-            "transform must be 1 (dct8) or 2 (bypass) or 3 (nibbles) or 4 (wht4), not 0",
+            "transform must be 1 (dct8) or 2 (bypass) or 3 (nibbles) or 4 (wht4) or "
+            "5 (projection) or 6 (projection4), not 0",
         ),
-        ("coder", 4, "coder must be 1 (width) or 2 (bitmap) or 3 (rans), not 4"),
-        ("coder", "width", "coder must be 1 (width) or 2 (bitmap) or 3 (rans), not 'width'"),
+        ("coder", 5, "coder must be 1 (width) or 2 (bitmap) or 3 (rans) or 4 (huffman), not 5"),
+        (
+            "coder",
+            "width",
+            "coder must be 1 (width) or 2 (bitmap) or 3 (rans) or 4 (huffman), not 'width'",
+        ),
     ],
 )
 def test_a_value_outside_its_range_is_refused_with_the_range(

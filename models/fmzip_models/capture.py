@@ -81,7 +81,7 @@ def logits(
     """
     if len(indices) == 0:
         return np.empty((0, network.classes), np.float32)
-    return torch.cat(list(_run(network, pictures, indices, at_map))).numpy()
+    return torch.cat(list(run(network, pictures, indices, at_map))).numpy()
 
 
 def calibrate(
@@ -89,6 +89,8 @@ def calibrate(
     pictures: Pictures,
     indices: Indices,
     method: str = "max",
+    *,
+    before_relu: bool = False,
 ) -> Calibration:
     """Static scales of all maps, made on some pictures.
 
@@ -99,6 +101,7 @@ def calibrate(
     ----------
     indices : of the calibration pictures, at least one
     method : one of ``quantise.METHODS``
+    before_relu : see ``Graph.run``
 
     Raises
     ------
@@ -110,9 +113,12 @@ def calibrate(
         raise ValueError("calibration needs at least one picture")
     maps = network.graph.maps
 
-    def run(at_map: AtMap) -> None:
-        for _ in _run(network, pictures, indices, at_map):
+    def each(at_map: AtMap) -> None:
+        for _ in run(network, pictures, indices, at_map, before_relu=before_relu):
             pass
+
+    def signed(m: Map) -> bool:
+        return is_signed(m, before_relu)
 
     ranges = {m.name: (0.0, 0.0) for m in maps}  # a range always holds 0
 
@@ -122,18 +128,18 @@ def calibrate(
             raise FmzipError(f"{network.name}: values of {m.name} are not finite")
         ranges[m.name] = min(low, ranges[m.name][0]), max(high, ranges[m.name][1])
 
-    run(find_range)
+    each(find_range)
     if method != "max":
         counts = {m.name: np.zeros(quantise.BINS, np.int64) for m in maps}
 
         def count(m: Map, values: torch.Tensor) -> None:
             counts[m.name] += quantise.histogram(values.numpy(), *ranges[m.name])
 
-        run(count)
+        each(count)
         for m in maps:
-            ranges[m.name] = quantise.clip_range(counts[m.name], *ranges[m.name], method, m.signed)
+            ranges[m.name] = quantise.clip_range(counts[m.name], *ranges[m.name], method, signed(m))
     # Where the network quantises a map itself, its integers are the ones that are stored.
-    scales = {m.name: m.scale or quantise.from_range(*ranges[m.name], m.signed) for m in maps}
+    scales = {m.name: m.scale or quantise.from_range(*ranges[m.name], signed(m)) for m in maps}
     codes = {m.name: np.zeros(256, np.int64) for m in maps}  # how often each integer occurs
 
     def count_codes(m: Map, values: torch.Tensor) -> None:
@@ -141,7 +147,7 @@ def calibrate(
         stored = scale.quantise(values.numpy()).ravel().astype(np.int64)
         codes[m.name] += np.bincount(stored - scale.limits[0], minlength=256)
 
-    run(count_codes)
+    each(count_codes)
     return Calibration(scales, codes)
 
 
@@ -178,13 +184,19 @@ def capture(
     for start in range(0, len(indices), BATCH):
         batch = indices[start : start + BATCH]
         stored[:] = [[] for _ in batch]
-        for _ in _run(network, pictures, batch, store):
+        for _ in run(network, pictures, batch, store):
             yield from stored
 
 
-def _run(
-    network: Network, pictures: Pictures, indices: Indices, at_map: AtMap | None
-) -> Iterator[torch.Tensor]:
+def is_signed(m: Map, before_relu: bool) -> bool:
+    """True where a map can hold negative values as it is stored."""
+    return m.signed or (before_relu and m.relu)
+
+
+def run(
+    network: Network, pictures: Pictures, indices: Indices, at_map: AtMap | None, *,
+    before_relu: bool = False,
+) -> Iterator[torch.Tensor]:  # fmt: skip
     """Run the network batch by batch: logits, float32 [up to BATCH, classes]."""
     for start in range(0, len(indices), BATCH):
         batch = pictures.read(indices[start : start + BATCH])
@@ -196,7 +208,7 @@ def _run(
 
         full = np.zeros((BATCH, *batch.shape[1:]), np.uint8)
         full[:n] = batch
-        yield network.graph.run(network.normalise(full), wanted)[:n]
+        yield network.graph.run(network.normalise(full), wanted, before_relu=before_relu)[:n]
 
 
 def _deviation(counts: np.ndarray) -> float:

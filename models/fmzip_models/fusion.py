@@ -30,6 +30,8 @@ class Group:
     linear : a sum can continue in the accumulator that made it
     alone : it is not the picture, and not part of another group
     positive : its final values are never negative
+    relu : the ReLU that it ends with but for what can as well come before one; None where it does
+        not end so
     readers : operations that fetch it
     """
 
@@ -39,6 +41,7 @@ class Group:
     linear: bool = False
     alone: bool = True
     positive: bool = False
+    relu: Node | None = None
     readers: set[Node] = field(default_factory=set)
 
 
@@ -122,8 +125,13 @@ class _Fusion:
     def _extend(self, group: Group, node: Node, kind: Kind) -> None:
         group.end = node
         if kind != Kind.IDENTITY:
+            name = ops.operation(node, self._modules)
             group.tap = node
-            group.operations.append(ops.operation(node, self._modules))
+            group.operations.append(name)
+            if name in ops.RELUS:
+                group.relu = node
+            elif name not in ops.KEEPS_ORDER:
+                group.relu = None
             group.linear &= kind == Kind.NORM
             group.positive = self._positive[node]
         self._sources[node] = [group]

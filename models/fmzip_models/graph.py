@@ -42,29 +42,51 @@ class TracedGraph(Graph):
 
     method = "torch.fx"
 
-    def __init__(self, traced: fx.GraphModule, taps: dict[Node, Map]) -> None:
+    def __init__(
+        self, traced: fx.GraphModule, taps: dict[Node, Map], relus: dict[Node, Node]
+    ) -> None:
         self._traced = traced
         self._taps = taps
+        self._relus = relus  # of taps whose maps have one
         self.maps = tuple(taps.values())
 
     @torch.no_grad()
-    def run(self, pictures: torch.Tensor, at_map: AtMap | None = None) -> torch.Tensor:
+    def run(
+        self, pictures: torch.Tensor, at_map: AtMap | None = None, *, before_relu: bool = False
+    ) -> torch.Tensor:
         """As ``Graph.run``."""
+        return self.forward(pictures, at_map, before_relu=before_relu)
+
+    def forward(
+        self, pictures: torch.Tensor, at_map: AtMap | None = None, *, before_relu: bool = False
+    ) -> torch.Tensor:
+        """As ``run``, with gradients where they are on."""
+        relus = self._relus if before_relu else {}
 
         def after(node: Node, value: Any) -> Any:
-            if at_map is None or node not in self._taps:
+            if node not in self._taps:
                 return value
-            changed = at_map(self._taps[node], value)
-            return value if changed is None else changed
+            changed = at_map(self._taps[node], value) if at_map is not None else None
+            value = value if changed is None else changed
+            return self._apply(relus[node], value) if node in relus else value
 
         self._traced.eval()  # the modules are shared with the network, which may have been trained
-        return _Interpreter(self._traced, after).run(pictures)
+        return _Interpreter(self._traced, after, set(relus.values())).run(pictures)
+
+    def _apply(self, relu: Node, value: torch.Tensor) -> torch.Tensor:
+        if relu.op == "call_module":
+            return self._traced.get_submodule(str(relu.target))(value)
+        if relu.op == "call_method":
+            return getattr(value, str(relu.target))()
+        assert callable(relu.target)
+        return relu.target(value)
 
     @torch.no_grad()
     def tail(
-        self, m: Map, pictures: torch.Tensor, at_map: AtMap
+        self, m: Map, pictures: torch.Tensor, at_map: AtMap, *, before_relu: bool = False
     ) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
         """As ``Graph.tail``; what is in front of the map is computed once."""
+        relus = self._relus if before_relu else {}
         nodes = list(self._traced.graph.nodes)
         tap = next(node for node, of in self._taps.items() if of == m)
         known = set(nodes[: nodes.index(tap) + 1])
@@ -76,6 +98,7 @@ class TracedGraph(Graph):
             if node in self._taps and node is not tap:
                 changed = at_map(self._taps[node], value)
                 value = value if changed is None else changed
+                value = self._apply(relus[node], value) if node in relus else value
             if node in read or node is tap:
                 kept[node] = value
             if node is tap:
@@ -84,7 +107,7 @@ class TracedGraph(Graph):
 
         self._traced.eval()
         with suppress(_Reached):
-            _Interpreter(self._traced, keep).run(pictures)
+            _Interpreter(self._traced, keep, set(relus.values())).run(pictures)
 
         @torch.no_grad()
         def logits(value: torch.Tensor) -> torch.Tensor:
@@ -92,12 +115,14 @@ class TracedGraph(Graph):
                 if node not in self._taps:
                     return found
                 changed = at_map(self._taps[node], found)
-                return found if changed is None else changed
+                found = found if changed is None else changed
+                return self._apply(relus[node], found) if node in relus else found
 
             # Copies, since a network may overwrite what it reads.
             before = {n: v.clone() if isinstance(v, torch.Tensor) else v for n, v in kept.items()}
-            before[tap] = value
-            return _Interpreter(self._traced, after).run(pictures, initial_env=before)
+            before[tap] = self._apply(relus[tap], value.clone()) if tap in relus else value
+            rest = _Interpreter(self._traced, after, set(relus.values()))
+            return rest.run(pictures, initial_env=before)
 
         return kept[tap], logits
 
@@ -129,12 +154,13 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> TracedGraph:
         return value
 
     try:
-        _Interpreter(traced, after).run(blank(module, shape))
+        _Interpreter(traced, after, set()).run(blank(module, shape))
     except Exception as error:
         raise FmzipError(
             f"{name}: does not run on a {size_text(shape)} picture: {first_line(error)}"
         ) from None
     taps: dict[Node, Map] = {}
+    relus: dict[Node, Node] = {}
     names = _names(traced)
     for group in stored_groups(traced, shapes):
         _, channels, height, width = shapes[group.tap] or ()
@@ -145,8 +171,12 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> TracedGraph:
             not group.positive,
             " + ".join(group.operations),
             ops.own_scale(group.tap),
+            group.relu is not None,
         )
-    return TracedGraph(traced, {node: taps[node] for node in traced.graph.nodes if node in taps})
+        if group.relu is not None:
+            relus[group.tap] = group.relu
+    in_order = {node: taps[node] for node in traced.graph.nodes if node in taps}
+    return TracedGraph(traced, in_order, relus)
 
 
 class _Reached(Exception):  # noqa: N818 (no error: the way out of an interpreter)
@@ -154,14 +184,23 @@ class _Reached(Exception):  # noqa: N818 (no error: the way out of an interprete
 
 
 class _Interpreter(fx.Interpreter):
-    """Runs a trace node by node; ``after(node, value)`` returns what the node's users get."""
+    """Runs a trace node by node; ``after(node, value)`` returns what the node's users get.
 
-    def __init__(self, traced: fx.GraphModule, after: Callable[[Node, Any], Any]) -> None:
+    Parameters
+    ----------
+    skipped : nodes that hand on their first argument
+    """
+
+    def __init__(
+        self, traced: fx.GraphModule, after: Callable[[Node, Any], Any], skipped: set[Node]
+    ) -> None:
         super().__init__(traced)
         self.extra_traceback = False  # else the text of an exception grows by pages
-        self._after = after
+        self._after, self._skipped = after, skipped
 
     def run_node(self, n: Node) -> Any:
+        if n in self._skipped:
+            return self._after(n, self.env[n.all_input_nodes[0]])
         return self._after(n, super().run_node(n))
 
 

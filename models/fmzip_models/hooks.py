@@ -74,8 +74,10 @@ class HookedGraph(Graph):
         self.note = note
 
     @torch.no_grad()
-    def run(self, pictures: torch.Tensor, at_map: AtMap | None = None) -> torch.Tensor:
-        """As ``Graph.run``.
+    def run(
+        self, pictures: torch.Tensor, at_map: AtMap | None = None, *, before_relu: bool = False
+    ) -> torch.Tensor:
+        """As ``Graph.run``; no map is known to have a ReLU, so ``before_relu`` changes nothing.
 
         Raises
         ------

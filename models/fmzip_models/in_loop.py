@@ -17,7 +17,7 @@ import torch
 from fmzip.codecs import STEP_LSB_MAX, STEP_LSB_MIN, Codec
 from fmzip.format import Dtype, FrameConfig
 from fmzip_models.capture import Calibration
-from fmzip_models.graph import Map
+from fmzip_models.graph import AtMap, Map
 from fmzip_models.quantise import Scale
 from fmzip_models.zoo import Network
 
@@ -83,12 +83,14 @@ class InLoop:
     network : on ``device``
     scales : of each map, by its name
     device : where the network is
+    before_relu : maps that have a ReLU are stored in front of it, see ``Graph.run``
     """
 
     def __init__(
-        self, network: Network, scales: Mapping[str, Scale], device: torch.device | str = "cpu"
-    ) -> None:
-        self._network = network
+        self, network: Network, scales: Mapping[str, Scale], device: torch.device | str = "cpu", *,
+        before_relu: bool = False,
+    ) -> None:  # fmt: skip
+        self._network, self._before_relu = network, before_relu
         self._quantisers = {
             m.name: FakeQuantiser(scales[m.name], device) for m in network.graph.maps
         }
@@ -114,7 +116,7 @@ class InLoop:
             see(m, codes)
             return quantiser.dequantise(codes)
 
-        return Pass(self._network.graph.run(pictures, at_map))
+        return Pass(self._run(pictures, at_map))
 
     def codec_pass(self, pictures: torch.Tensor, codecs: Mapping[str, InLoopCodec]) -> Pass:
         """The network with a codec at every stored map.
@@ -130,7 +132,7 @@ class InLoop:
             decoded, bus_bytes[m.name] = codecs[m.name](quantiser.quantise(values))
             return quantiser.dequantise(decoded)
 
-        return Pass(self._network.graph.run(pictures, at_map), bus_bytes)
+        return Pass(self._run(pictures, at_map), bus_bytes)
 
     def some_pass(self, pictures: torch.Tensor, codecs: Mapping[str, InLoopCodec]) -> torch.Tensor:
         """Logits of the int8 network with a codec at some of its maps.
@@ -147,7 +149,10 @@ class InLoop:
             decoded, _ = codecs[m.name](quantiser.quantise(values))
             return quantiser.dequantise(decoded)
 
-        return self._network.graph.run(pictures, at_map)
+        return self._run(pictures, at_map)
+
+    def _run(self, pictures: torch.Tensor, at_map: AtMap) -> torch.Tensor:
+        return self._network.graph.run(pictures, at_map, before_relu=self._before_relu)
 
     def one_map(self, m: Map, pictures: torch.Tensor) -> Callable[[InLoopCodec], torch.Tensor]:
         """Logits of the int8 network with a codec at one of its maps, for any number of codecs.
@@ -160,7 +165,7 @@ class InLoop:
             return quantiser.dequantise(quantiser.round(values))
 
         quantiser = self._quantisers[m.name]
-        values, tail = self._network.graph.tail(m, pictures, at_map)
+        values, tail = self._network.graph.tail(m, pictures, at_map, before_relu=self._before_relu)
         stored = quantiser.quantise(values)
 
         def logits(codec: InLoopCodec) -> torch.Tensor:

@@ -27,6 +27,7 @@ class Map:
     signed : it can hold negative values
     source : the operations that are fused to make it, such as ``conv2d + relu``
     scale : how the network itself quantises it to 8 bits; None where it does not
+    relu : it can be stored in front of its ReLU, which its readers then apply
     """
 
     name: str
@@ -35,6 +36,7 @@ class Map:
     signed: bool
     source: str = field(default="", compare=False)
     scale: Scale | None = field(default=None, compare=False)
+    relu: bool = field(default=False, compare=False)
 
     @property
     def values(self) -> int:
@@ -61,7 +63,9 @@ class Graph(ABC):
     note: str = ""
 
     @abstractmethod
-    def run(self, pictures: torch.Tensor, at_map: AtMap | None = None) -> torch.Tensor:
+    def run(
+        self, pictures: torch.Tensor, at_map: AtMap | None = None, *, before_relu: bool = False
+    ) -> torch.Tensor:
         """Run the network without gradients: float32 [n, channels, H, W] to logits [n, classes].
 
         Parameters
@@ -70,10 +74,12 @@ class Graph(ABC):
         at_map : called when a map is stored, with its values, float32 [n, C, H, W]. Returns what
             the map's readers get instead, or None for the values as they are. A network may
             overwrite them later on: copy what is to be kept
+        before_relu : show the maps that have a ``relu`` as they are in front of it, and apply it to
+            what ``at_map`` returns
         """
 
     def tail(
-        self, m: Map, pictures: torch.Tensor, at_map: AtMap
+        self, m: Map, pictures: torch.Tensor, at_map: AtMap, *, before_relu: bool = False
     ) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
         """The values of one map, and the network behind it: what its readers get, to logits.
 
@@ -83,7 +89,7 @@ class Graph(ABC):
         Parameters
         ----------
         m : one of ``maps``
-        pictures, at_map : see ``run``; ``at_map`` is called for all maps but m
+        pictures, at_map, before_relu : see ``run``; ``at_map`` is called for all maps but m
         """
 
         found: list[torch.Tensor] = []
@@ -93,11 +99,13 @@ class Graph(ABC):
                 found.append(values.clone())
             return at_map(other, values)
 
-        self.run(pictures, see)
+        self.run(pictures, see, before_relu=before_relu)
 
         def logits(value: torch.Tensor) -> torch.Tensor:
             return self.run(
-                pictures, lambda other, values: value if other == m else at_map(other, values)
+                pictures,
+                lambda other, values: value if other == m else at_map(other, values),
+                before_relu=before_relu,
             )
 
         return found[0], logits

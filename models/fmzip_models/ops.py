@@ -38,6 +38,8 @@ class Kind(Enum):
 
 _POSITIVE = ("relu", "relu6", "sigmoid", "hardsigmoid", "softplus", "softmax", "abs", "square")
 _CLAMPS = ("hardtanh", "clamp", "clip")
+RELUS = ("relu", "relu6")
+KEEPS_ORDER = ("maxpool2d", "adaptivemaxpool2d")  # the same before and behind a ReLU
 
 _TABLES: tuple[tuple[Kind, tuple[str, ...]], ...] = (
     (Kind.CONV, ("conv1d", "conv2d", "conv3d", "convtranspose2d", "linear")),

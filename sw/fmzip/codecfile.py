@@ -1,7 +1,8 @@
 """The codec of a network in one TOML file: what ``fmzip allocate`` makes and all else takes.
 
-For each stored map: how it is quantised to 8 bits, transform, step, rounding and diffusion of
-errors, and the tables of the coder RANS. For each module whose output drifts under compression: a
+For each stored map: how it is quantised to 8 bits, and transform, step, rounding and diffusion of
+errors, and the tables of the coder RANS; or, of all maps, the projections of the coder HUFFMAN,
+which stores them in front of their ReLUs. For each module whose output drifts under compression: a
 gain and an offset of every channel, which are folded into its parameters. Tables and corrections
 are base64 text.
 """
@@ -20,6 +21,7 @@ from fmzip.errors import FormatError
 from fmzip.format import (
     DEFAULT_BURST_LOG2,
     PLANES,
+    PROJECTIONS,
     RANS_STEP_MIN,
     RANS_STEP_PER_LSB,
     RANS_TRANSFORMS,
@@ -28,8 +30,10 @@ from fmzip.format import (
     Dtype,
     FrameConfig,
     Transform,
+    default_projection_tile,
     default_rans_tile,
 )
+from fmzip.projection import Affine, ProjectionCoding, parse_projection
 from fmzip.tables import Coding, Diffusion, parse_tables
 
 VERSION = 1
@@ -45,7 +49,7 @@ class LayerCodec:
     shape : channels, height, width
     scale, zero_point, dtype : of its 8-bit integers, see ``fmzip_models.quantise.Scale``
     transform, step : see ``format.FrameConfig``
-    coding : tables and diffusion
+    coding : tables and diffusion, or projections
     """
 
     shape: tuple[int, int, int]
@@ -54,10 +58,17 @@ class LayerCodec:
     dtype: Dtype
     transform: Transform
     step: int
-    coding: Coding
+    coding: Coding | ProjectionCoding
 
     def frame(self, burst_log2: int = DEFAULT_BURST_LOG2) -> FrameConfig:
         """Configuration of its frames."""
+        if isinstance(self.coding, ProjectionCoding):
+            rows, cols = default_projection_tile(*self.shape, self.transform)
+            return FrameConfig(
+                *self.shape, self.dtype, self.zero_point, rows, cols, burst_log2, self.transform,
+                Coder.HUFFMAN, tables=self.coding.tables.id,
+                components=self.coding.tables.components,
+            )  # fmt: skip
         rows, cols = default_rans_tile(*self.shape, self.transform)
         return FrameConfig(
             *self.shape, self.dtype, self.zero_point, rows, cols, burst_log2, self.transform,
@@ -99,6 +110,11 @@ class CodecFile:
     about: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def projects(self) -> bool:
+        """True where maps are stored as projections, in front of their ReLUs."""
+        return any(isinstance(layer.coding, ProjectionCoding) for layer in self.layers.values())
+
+    @property
     def table_bytes(self) -> int:
         """Bytes of all tables, loaded once for a network like its weights."""
         return sum(len(layer.coding.tables.to_bytes()) for layer in self.layers.values())
@@ -116,7 +132,6 @@ def dump(codec: CodecFile) -> str:
         *(f"{key} = {_value(value)}" for key, value in codec.about.items()),
     ]
     for name, layer in codec.layers.items():
-        diffusion, tables = layer.coding.diffusion, layer.coding.tables
         lines += [
             "",
             f"[layers.{_text(name)}]",
@@ -125,10 +140,7 @@ def dump(codec: CodecFile) -> str:
             f"zero_point = {layer.zero_point}",
             f"dtype = {_text(layer.dtype.name.lower())}",
             f"transform = {_text(layer.transform.name.lower())}",
-            f"step = {layer.step}  # in 1/{RANS_STEP_PER_LSB} LSB",
-            f"rounding = {diffusion.rounding}",
-            f"diffusion = [{diffusion.left}, {diffusion.above}, {diffusion.corner}]",
-            f'tables = "{base64.b64encode(tables.to_bytes()).decode()}"',
+            *_coding_lines(layer),
         ]
     for name, correction in codec.corrections.items():
         lines += [
@@ -140,6 +152,23 @@ def dump(codec: CodecFile) -> str:
             ),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _coding_lines(layer: LayerCodec) -> list[str]:
+    tables = base64.b64encode(layer.coding.tables.to_bytes()).decode()
+    if isinstance(layer.coding, ProjectionCoding):
+        forward = b"".join(a.to_bytes() for a in layer.coding.forward)
+        return [
+            f'projection = "{tables}"',
+            f'forward = "{base64.b64encode(forward).decode()}"',
+        ]
+    diffusion = layer.coding.diffusion
+    return [
+        f"step = {layer.step}  # in 1/{RANS_STEP_PER_LSB} LSB",
+        f"rounding = {diffusion.rounding}",
+        f"diffusion = [{diffusion.left}, {diffusion.above}, {diffusion.corner}]",
+        f'tables = "{tables}"',
+    ]
 
 
 def load(path: Path) -> CodecFile:
@@ -170,11 +199,14 @@ def parse(data: Mapping[str, Any]) -> CodecFile:
     layers = _get(data, "layers", dict)
     if not layers:
         raise FormatError("no layers")
+    found = {key: _within(f"layer {key}", _layer, value) for key, value in layers.items()}
+    if len({type(layer.coding) for layer in found.values()}) > 1:
+        raise FormatError("projections and tables: all layers must have the same")
     return CodecFile(
         name,
         _get(data, "network", str),
         _get(data, "weights_hash", str),
-        {key: _within(f"layer {key}", _layer, value) for key, value in layers.items()},
+        found,
         {
             key: _within(f"correction {key}", _correction, value)
             for key, value in data.get("corrections", {}).items()
@@ -196,6 +228,37 @@ def _layer(data: Mapping[str, Any]) -> LayerCodec:
     shape = _get(data, "shape", list)
     if len(shape) != 3 or not all(isinstance(n, int) and 1 <= n <= 0xFFFF for n in shape):
         raise FormatError(f"shape must be 3 integers from 1 to 65535, not {shape}")
+    sides = (shape[0], shape[1], shape[2])
+    scale = data.get("scale")
+    if not isinstance(scale, int | float) or not 0 < scale < float("inf"):
+        raise FormatError(f"scale must be a positive number, not {scale!r}")
+    stored = (
+        float(scale), _get(data, "zero_point", int),
+        _choice(data, "dtype", {t.name.lower(): t for t in Dtype}),
+    )  # fmt: skip
+    if "projection" in data:
+        transform = _choice(data, "transform", {t.name.lower(): t for t in PROJECTIONS})
+        layer = LayerCodec(sides, *stored, transform, 0, _projection(data))
+    else:
+        layer = LayerCodec(sides, *stored, *_tables(data))
+    layer.frame()  # checks what is left
+    return layer
+
+
+def _projection(data: Mapping[str, Any]) -> ProjectionCoding:
+    tables = parse_projection(_bytes(data, "projection"))
+    forward, at, found = _bytes(data, "forward"), 0, []
+    for inverse in tables.inverse:
+        inputs, outputs = inverse.matrix.shape
+        size = Affine.size_bytes(outputs, inputs)
+        found.append(Affine.parse(forward[at : at + size], outputs, inputs))
+        at += size
+    if at != len(forward):
+        raise FormatError(f"forward: {len(forward)} bytes, it has {at}")
+    return ProjectionCoding(tables, tuple(found))
+
+
+def _tables(data: Mapping[str, Any]) -> tuple[Transform, int, Coding]:
     transform = _choice(data, "transform", {t.name.lower(): t for t in RANS_TRANSFORMS})
     step = _get(data, "step", int)
     if not RANS_STEP_MIN <= step <= STEP_MAX:
@@ -204,19 +267,10 @@ def _layer(data: Mapping[str, Any]) -> LayerCodec:
     if len(weights) != 3 or not all(isinstance(n, int) for n in weights):
         raise FormatError(f"diffusion must be 3 integers, not {weights}")
     tables = parse_tables(_bytes(data, "tables"), PLANES[transform])
-    scale = data.get("scale")
-    if not isinstance(scale, int | float) or not 0 < scale < float("inf"):
-        raise FormatError(f"scale must be a positive number, not {scale!r}")
     diffusion = Diffusion(_get(data, "rounding", int), *weights)
     if diffusion.spreads and transform != Transform.BYPASS:
         raise FormatError("errors are diffused with transform bypass only")
-    layer = LayerCodec(
-        (shape[0], shape[1], shape[2]), float(scale), _get(data, "zero_point", int),
-        _choice(data, "dtype", {t.name.lower(): t for t in Dtype}), transform, step,
-        Coding(tables, diffusion),
-    )  # fmt: skip
-    layer.frame()  # checks what is left
-    return layer
+    return transform, step, Coding(tables, diffusion)
 
 
 def _correction(data: Mapping[str, Any]) -> Correction:

@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fmzip.format import (
+    CODEBOOKS_MAX,
     DEFAULT_BURST_BYTES,
     RANS_STEP_MIN,
     RANS_STEP_PER_LSB,
@@ -41,6 +42,7 @@ from fmzip.format import (
 STEP_LSB_MIN = STEP_MIN / STEP_PER_LSB  # 0.71
 STEP_LSB_MAX = STEP_MAX / STEP_PER_LSB  # 362.03
 FMZ = "fmz"  # the codec that needs tables; see ``fmz_config``
+CAP = "cap"  # the one whose projections are learned; see ``fmzip_models.learn``
 _BURSTS = tuple(1 << k for k in range(3, 9))
 _BURST_LIST = ", ".join(map(str, _BURSTS))
 
@@ -129,6 +131,40 @@ CODECS = {
             f"the transform of {_DCTCM}, one width per block in place of its bitmaps",
             coder=Coder.WIDTH,
         ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class ProjectionCodec:
+    """A codec whose matrices are made on calibration pictures: their principal components.
+
+    Parameters
+    ----------
+    name, source : see ``Codec``
+    side : rows and columns of a position
+    groups : of channels, with a matrix each
+    explained : share of the variance that the kept components have
+    codebooks : most of a layer
+    """
+
+    name: str
+    source: str
+    side: int = 1
+    groups: int = 1
+    explained: float = 1.0
+    codebooks: int = CODEBOOKS_MAX
+
+
+_PCAVLC = "Chmiel et al., Feature Map Transform Coding, arXiv 1905.10830"
+PROJECTION_CODECS = {
+    codec.name: codec
+    for codec in (
+        ProjectionCodec("pcavlc", f"{_PCAVLC}: principal components of a pixel, Huffman codes"),
+        ProjectionCodec("pcavlc-layer", f"{_PCAVLC}: one Huffman code for a layer", codebooks=1),
+        ProjectionCodec("pcavlc-2x2", f"{_PCAVLC}: blocks of 2 x 2 pixels", side=2),
+        ProjectionCodec("pcavlc-groups", f"{_PCAVLC}: four groups of channels", groups=4),
+        ProjectionCodec("pcavlc-truncated", f"{_PCAVLC}: 99 % of the variance", explained=0.99),
     )
 }
 

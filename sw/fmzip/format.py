@@ -74,6 +74,20 @@ PRICE_PER_BIT = 16
 # is larger than a raw one, whatever the tables.
 PRICE_MARGIN = PRICE_PER_BIT // 2
 
+# The coder HUFFMAN: components of a position, each a product of its values with a row of a matrix.
+PROJECTION_BITS = 12  # of the entries of both matrices, two's complement
+PROJECTION_INPUTS_MAX = 2048  # values, or components, of one product
+PROJECTION_SHIFT_MAX = 31
+COMPONENT_BITS = 11  # of a symbol, as the number u
+COMPONENT_MAX = 2 ** (COMPONENT_BITS - 1) - 1  # magnitude of a symbol
+SUM_BITS = 34  # signed: no sum of products and offset is wider, whatever the matrix
+HUFFMAN_EXACT_BITS = 5  # numbers below 2**5 are tokens; above, each half of an octave is one
+HUFFMAN_ESCAPE = 2**HUFFMAN_EXACT_BITS + 2 * (COMPONENT_BITS - HUFFMAN_EXACT_BITS)  # then u itself
+HUFFMAN_TOKENS = HUFFMAN_ESCAPE + 1
+CODEBOOK_BYTES = (HUFFMAN_TOKENS + 1) // 2
+CODE_BITS_MAX = 15  # of a token
+CODEBOOKS_MAX = 16
+
 
 class Dtype(IntEnum):
     """Type of a stored value."""
@@ -90,6 +104,9 @@ class Transform(IntEnum):
     BYPASS = 2  # a pixel, one plane
     NIBBLES = 3  # a pixel, the upper and the lower four bits of its symbols
     WHT4 = 4  # 2 x 2 pixels, the four coefficients of a Walsh-Hadamard transform
+    # Those of the coder HUFFMAN: what a position is.
+    PROJECTION = 5  # a pixel, all its channels times a matrix
+    PROJECTION4 = 6  # 2 x 2 pixels, the same
 
 
 class Coder(IntEnum):
@@ -98,12 +115,20 @@ class Coder(IntEnum):
     WIDTH = 1  # one width for the block, every kept symbol
     BITMAP = 2  # one width for the block, zero flags, the symbols that are not zero
     RANS = 3  # asymmetric numeral system with static tables per layer and context
+    HUFFMAN = 4  # canonical Huffman codes, static for each component of a layer
 
 
 BLOCK_CODERS = (Coder.WIDTH, Coder.BITMAP)  # those of sections 4 to 7
 RANS_TRANSFORMS = (Transform.BYPASS, Transform.NIBBLES, Transform.WHT4)
+PROJECTIONS = (Transform.PROJECTION, Transform.PROJECTION4)
 PLANES = {Transform.BYPASS: 1, Transform.NIBBLES: 2, Transform.WHT4: 4}  # of symbols
-POSITION_SIDE = {Transform.BYPASS: 1, Transform.NIBBLES: 1, Transform.WHT4: 2}  # in pixels
+POSITION_SIDE = {
+    Transform.BYPASS: 1,
+    Transform.NIBBLES: 1,
+    Transform.WHT4: 2,
+    Transform.PROJECTION: 1,
+    Transform.PROJECTION4: 2,
+}  # in pixels
 
 
 class TileMode(IntEnum):
@@ -148,15 +173,18 @@ HEAD = _layout(
     ("tile_cols", 2, "columns of a tile, 1 to W"),
     ("config_bytes", 2, "size of the configuration that follows `tiles`: 8"),
     ("tiles", 4, "number of tiles, ceil(H / tile_rows) * ceil(W / tile_cols)"),
-    ("transform", 1, "1: DCT-8 over channels; 2: bypass, 3: nibbles, 4: WHT of 2 x 2 pixels"),
-    ("coder", 1, "1: width, 2: bitmap, with transform 1; 3: rANS, with the others"),
+    ("transform", 1, "1: DCT-8 over channels; 2: bypass, 3: nibbles, 4: WHT of 2 x 2 pixels; "
+     "5: projection of a pixel, 6: of 2 x 2 pixels"),
+    ("coder", 1, "1: width, 2: bitmap, with transform 1; 3: rANS, with 2 to 4; 4: Huffman, with 5 "
+     "and 6"),
     ("options", 1, "bit 0: zero bitmap; other bits 0"),
     ("keep", 1, "bit k set: coefficient k is kept; not 0"),
-    ("step", 2, "quantisation step, 128 to 65535 in units of 2**-7.5 LSB; section 10: 64 to 65535"),
+    ("step", 2, "quantisation step, 128 to 65535 in units of 2**-7.5 LSB; section 10: 64 to 65535; "
+     "section 11: number of components"),
     ("tables", 2, "low 16 bits of the CRC-32 of the tables; 0 where there are none"),
     ("payload_bursts", 4, "size of all tiles, in bursts"),
     ("tiles_crc", 4, "CRC-32 of all tiles, padding included"),
-)
+)  # fmt: skip
 FIELD = {f.name: f for f in HEAD}
 # What is known before the first value is coded; the two totals behind it are not.
 STATIC_BYTES = FIELD["payload_bursts"].offset
@@ -179,6 +207,7 @@ TILE_BLOCKS_MAX = 1920  # what the gateware's tile buffers hold as built by defa
 # The same of the coder RANS, in slots: its states cost 120 bytes a tile, so tiles are large.
 TILE_SLOTS_MAX = 7680
 ROW_SLOTS_MAX = 4096
+TILE_SYMBOLS_AIM = 15_360  # of the coder HUFFMAN, were there a component for each value
 POSITION_SLOTS_MAX = 1024
 
 
@@ -236,6 +265,21 @@ def default_rans_tile(
     return min(height, side * down), min(width, side * across)
 
 
+def default_projection_tile(
+    channels: int, height: int, width: int, transform: Transform
+) -> tuple[int, int]:
+    """Rows and columns of a tile of the coder HUFFMAN where the user gives none.
+
+    Bands of whole rows and about equal height.
+    """
+    side = POSITION_SIDE[transform]
+    rows = ceil_div(height, side)
+    row_symbols = channels * side**2 * ceil_div(width, side)
+    down = max(1, min(rows, TILE_SYMBOLS_AIM // row_symbols))
+    down = ceil_div(rows, ceil_div(rows, down))
+    return min(height, side * down), width
+
+
 def default_tile(channels: int, height: int, width: int) -> tuple[int, int]:
     """Rows and columns of the tile that is used where the user gives none.
 
@@ -280,8 +324,11 @@ class FrameConfig:
     zero_bitmap : store which values are zero, so that zeros survive the transform
     keep : bit k set: coefficient k is kept
     step : quantisation step in units of ``1 / STEP_PER_LSB`` LSB, 128 to 65535; with the coder RANS
-        in units of ``1 / RANS_STEP_PER_LSB`` LSB, 64 to 65535
-    tables : with the coder RANS, ``fmzip.tables.Tables.id`` of the tables
+        in units of ``1 / RANS_STEP_PER_LSB`` LSB, 64 to 65535; with HUFFMAN it is in the matrices,
+        and here 0
+    tables : with the coders RANS and HUFFMAN, the id of the tables, see ``fmzip.tables.Tables`` and
+        ``fmzip.projection.Projection``
+    components : with the coder HUFFMAN, symbols of a position, 1 to as many as it has values
 
     Raises
     ------
@@ -303,6 +350,7 @@ class FrameConfig:
     keep: int = 0xFF
     step: int = 724
     tables: int = 0
+    components: int = 0
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -315,6 +363,9 @@ class FrameConfig:
                 known = " or ".join(f"{c.value} ({c.name.lower()})" for c in choices)
                 raise ValueError(f"{name} must be {known}, not {value!r}")
             object.__setattr__(self, name, choices(value))
+        if self.huffman:
+            object.__setattr__(self, "step", 0)
+        whole = self.rans or self.huffman
         for name, low, high in (
             ("channels", 1, 0xFFFF),
             ("height", 1, 0xFFFF),
@@ -323,40 +374,62 @@ class FrameConfig:
             ("tile_rows", 1, self.height),
             ("tile_cols", 1, self.width),
             ("burst_log2", 3, 8),
-            ("keep", 0xFF if self.rans else 1, 0xFF),
-            ("step", RANS_STEP_MIN if self.rans else STEP_MIN, STEP_MAX),
-            ("tables", 0, 0xFFFF if self.rans else 0),
+            ("keep", 0xFF if whole else 1, 0xFF),
+            ("step", *self._steps),
+            ("tables", 0, 0xFFFF if whole else 0),
+            ("components", *self._components),
         ):
             value = getattr(self, name)
             if not isinstance(value, int):
                 raise TypeError(f"{name} must be an integer, not {value!r}")
             if not low <= value <= high:
                 raise ValueError(f"{name} must be {low} to {high}, not {value}")
-        if self.rans != (self.transform in RANS_TRANSFORMS):
+        if self.rans != (self.transform in RANS_TRANSFORMS) or self.huffman != (
+            self.transform in PROJECTIONS
+        ):
             raise ValueError(
                 f"coder {self.coder.name.lower()} does not take transform "
                 f"{self.transform.name.lower()}"
             )
-        if self.rans:
-            self._check_rans()
+        if whole:
+            self._check_positions()
         if self.max_payload_bursts > PAYLOAD_BURSTS_MAX:
             raise ValueError(
                 f"the map is too large: {self.max_payload_bursts} bursts if not compressed, "
                 f"the limit is {PAYLOAD_BURSTS_MAX}"
             )
 
-    def _check_rans(self) -> None:
+    @property
+    def _steps(self) -> tuple[int, int]:
+        if self.huffman:
+            return 0, 0
+        return (RANS_STEP_MIN if self.rans else STEP_MIN), STEP_MAX
+
+    @property
+    def _components(self) -> tuple[int, int]:
+        if not self.huffman:
+            return 0, 0
+        return 1, min(0xFFFF, self.position_values)
+
+    def _check_positions(self) -> None:
         if self.zero_bitmap:
-            raise ValueError("coder rans has no zero bitmap")
+            raise ValueError(f"coder {self.coder.name.lower()} has no zero bitmap")
         for name, side in (("tile_rows", self.height), ("tile_cols", self.width)):
             size = getattr(self, name)
             if size % POSITION_SIDE[self.transform] and size != side:
-                raise ValueError(f"{name} must be even with transform wht4, not {size}")
+                raise ValueError(
+                    f"{name} must be even with transform {self.transform.name.lower()}, not {size}"
+                )
 
     @property
     def rans(self) -> bool:
         """True where the coder is RANS."""
         return self.coder == Coder.RANS
+
+    @property
+    def huffman(self) -> bool:
+        """True where the coder is HUFFMAN."""
+        return self.coder == Coder.HUFFMAN
 
     @property
     def value_range(self) -> tuple[int, int]:
@@ -403,12 +476,23 @@ class FrameConfig:
 
     @property
     def slots(self) -> int:
-        """Beats of 8 that a codec takes for a frame: blocks, or slots of the coder RANS."""
-        if not self.rans:
+        """Beats of 8 that a codec takes for a frame: blocks, slots of RANS, or components."""
+        if not self.rans and not self.huffman:
             return self.height * self.width * self.blocks_per_pixel
-        side = POSITION_SIDE[self.transform]
-        positions = ceil_div(self.height, side) * ceil_div(self.width, side)
+        positions = self.positions(self.height, self.width)
+        if self.huffman:
+            return positions * ceil_div(self.components, BLOCK)
         return positions * self.planes * self.blocks_per_pixel
+
+    @property
+    def position_values(self) -> int:
+        """Values of a position."""
+        return self.channels * POSITION_SIDE.get(self.transform, 1) ** 2
+
+    def positions(self, rows: int, cols: int) -> int:
+        """Positions of so many rows and columns, see ``POSITION_SIDE``."""
+        side = POSITION_SIDE.get(self.transform, 1)
+        return ceil_div(rows, side) * ceil_div(cols, side)
 
     @property
     def tile_blocks(self) -> int:
@@ -441,6 +525,8 @@ class FrameConfig:
 
     def raw_bytes(self, rows: int, cols: int) -> int:
         """Size of a raw tile of so many rows and columns, without padding to the burst."""
+        if self.huffman:
+            return ceil_div(self.positions(rows, cols) * self.components * COMPONENT_BITS, 8)
         side = POSITION_SIDE.get(self.transform, 1)
         return round_up(rows, side) * round_up(cols, side) * self.channels
 
@@ -460,6 +546,7 @@ class FrameConfig:
             "zero_point": self.zero_point & 0xFF,
             "config_bytes": CONFIG_BYTES,
             "tiles": self.tiles,
+            "step": self.components if self.huffman else self.step,
             "options": OPTION_ZERO_BITMAP if self.zero_bitmap else 0,
         }
         return b"".join(

@@ -67,11 +67,33 @@ _DECODE = Operations(_TRANSFORM_BITS + 13 + 8, 12 * 16, 0, 2)
 # decoder multiplies 8 by 8 and 11 by 16; classes, and statistic, token and frequency read.
 _FMZ_ENCODE = Operations(2 * 11 + 6 * 17, 11 * 17 + 3 * 9 * 4 + 16 * 17 + 8 * 8, 2 * 25 + 54, 2)
 _FMZ_DECODE = Operations(2 * 11 + 4 * 17, 8 * 8 + 11 * 16, 2 * 3 + 5 + 5 + 16, 2)
+# pcavlc and cap: products of 9 by 12 bits in the encoder, of 8 by 12 in the decoder, each added in
+# 34 bits, each entry read from a memory for each product; code and length of a symbol (19 bits)
+# read in the encoder, token and length (10) in the decoder, some additions in 8 bits, and the bits
+# of a tile kept until it is known whether it is raw. Products differ from map to map.
+_HUFFMAN_ENCODE = Operations(2 * 8, 0, 8 + 19, 2)
+_HUFFMAN_DECODE = Operations(4 * 16, 0, 10, 2)
 _OPERATIONS = {
     "dctcm": (_ENCODE, _DECODE),
     "dctcm-width": (_ENCODE, _DECODE),
     "fmz": (_FMZ_ENCODE, _FMZ_DECODE),
 }
+_PROJECTING = (_HUFFMAN_ENCODE, _HUFFMAN_DECODE)
+_FORWARD_PRODUCT = Operations(34, 9 * 12, 12, 0)
+_INVERSE_PRODUCT = Operations(34, 8 * 12, 12, 0)
+
+
+@dataclass(frozen=True)
+class Products:
+    """Multiply-accumulates of projections.
+
+    Members
+    -------
+    write, read : for each value that is written, and that is read
+    """
+
+    write: float
+    read: float
 
 
 @dataclass(frozen=True)
@@ -91,8 +113,9 @@ class CodecEnergy:
 
 
 def codec_energy(
-    name: str | None, write_values: int, read_values: int, coded_bits: float
-) -> CodecEnergy:
+    name: str | None, write_values: int, read_values: int, coded_bits: float,
+    products: Products | None = None,
+) -> CodecEnergy:  # fmt: skip
     """Energy of encoding what is written and decoding what is read.
 
     Parameters
@@ -100,7 +123,14 @@ def codec_energy(
     name : of the codec; None where it has none
     write_values, read_values : number of values
     coded_bits : bits per value on the bus
+    products : of a codec that projects
     """
+    if products is not None:
+        encode, decode = _PROJECTING
+        pj = encode.pj(coded_bits) * write_values + decode.pj(coded_bits) * read_values
+        pj += _FORWARD_PRODUCT.pj(0) * products.write * write_values
+        pj += _INVERSE_PRODUCT.pj(0) * products.read * read_values
+        return CodecEnergy(pj, FPGA_FACTOR * pj)
     if name not in _OPERATIONS:
         which = "this codec" if name is None else name
         return CodecEnergy(None, None, f"fmzip has no gateware for {which}: nothing to count")

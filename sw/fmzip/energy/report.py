@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fmzip.energy.codec import FPGA_SOURCE, SOURCE, CodecEnergy, codec_energy
+from fmzip.energy.codec import FPGA_SOURCE, SOURCE, CodecEnergy, Products, codec_energy
 from fmzip.energy.frame import frame_activity
 from fmzip.energy.model import (
     ESTIMATED_LOAD,
@@ -88,6 +88,7 @@ def report(
     traffic: Traffic,
     *,
     codec: str | None = None,
+    products: Products | None = None,
     frames: int = 1,
     frame_s: float = FRAME_S,
     parts: Sequence[Part | PerBit] | None = None,
@@ -98,6 +99,7 @@ def report(
     Parameters
     ----------
     codec : name of the codec, for the energy of its own logic
+    products : multiply-accumulates of its projections; None where it has none
     frames : how many frames the traffic is of: ``device`` is over so many frame times
     frame_s : from one frame to the next, s; stretched where the uncoded traffic takes longer
     parts : by default all that are shipped
@@ -123,7 +125,7 @@ def report(
         traffic.raw_dq_toggles,
     )
     bits = 8 * coded.bytes / raw.bytes if raw.bytes else 0.0
-    own = codec_energy(codec, raw.write_bytes, raw.read_bytes, bits)
+    own = codec_energy(codec, raw.write_bytes, raw.read_bytes, bits, products)
     if parts is None:
         parts = [*map(load, names()), *map(load_per_bit, per_bit_names())]
     paper = _figure(
@@ -143,6 +145,7 @@ def report(
             "cells_source": SOURCE,
             "fpga_source": FPGA_SOURCE,
             "reason": own.reason or None,
+            **({"products_per_value": vars(products).copy()} if products else {}),
         },
         "paper_bits_model": paper,
         "parts": [_part(part, raw, coded, own, frames * frame_s, io_load) for part in parts],

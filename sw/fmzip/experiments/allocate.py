@@ -25,7 +25,7 @@ from fmzip.codecfile import CodecFile, Correction, LayerCodec
 from fmzip.errors import FmzipError
 from fmzip.experiments import metrics, sensitivity
 from fmzip.experiments.checkpoint import Checkpoint
-from fmzip.experiments.evaluate import check_device, cores
+from fmzip.experiments.evaluate import check_device, codec_loop, cores
 from fmzip.experiments.manifest import network_digest, pictures_digest, source_digest
 from fmzip.experiments.prepare import CALIBRATION
 from fmzip.experiments.sensitivity import Candidate, Curve
@@ -34,7 +34,7 @@ from fmzip_models import quantise, recalibrate
 from fmzip_models.capture import Calibration, calibrate
 from fmzip_models.default import open_job
 from fmzip_models.in_loop import InLoop
-from fmzip_models.rans_loop import Quantising, RansLoop
+from fmzip_models.rans_loop import Quantising
 from fmzip_models.spec import Input
 from fmzip_models.zoo import Network
 
@@ -412,7 +412,7 @@ class _Work:
         sizes: dict[str, int] = {}
 
         def sizing(name: str, layer: LayerCodec) -> Callable[[torch.Tensor], Any]:
-            codec = RansLoop(layer.frame(), layer.coding, self._threads)
+            codec = codec_loop(layer.frame(), layer.coding, self._pictures.device, self._threads)
 
             def run(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
                 decoded, bus_bytes = codec(values)

@@ -7,10 +7,14 @@ from pathlib import Path
 from fmzip import codecfile
 from fmzip.baselines import BASELINES
 from fmzip.codecfile import CodecFile
-from fmzip.codecs import CODECS, codec_of
+from fmzip.codecs import CAP, CODECS, FMZ, PROJECTION_CODECS, ProjectionCodec
 
 FILE_SUFFIX = ".toml"  # of the names that are codec files
 _FILE_SOURCE = "this project: docs/format.md, section 10; allocated without training"
+_CAP_SOURCE = (
+    "after Tai et al., arXiv 2110.08828: fewer components than channels, learned matrices; recipe "
+    "and metric are this project's"
+)
 
 KINDS = ("codec", "lossless", "bound", "requantise")
 
@@ -22,11 +26,12 @@ class Entry:
     Members
     -------
     name : of the line: the codec's, with its step behind ``@`` where there are several
-    method : key of ``CODECS`` or of ``BASELINES``
+    method : key of ``CODECS``, ``PROJECTION_CODECS`` or ``BASELINES``
     kind : one of ``KINDS``
     step_std : quantisation step in standard deviations of the layer; None for baselines and where
         a file says all
-    file : of a codec that ``fmzip allocate`` made; ``method`` is its name
+    file : of a codec that ``fmzip allocate`` or ``fmzip train-projection`` made; ``method`` is fmz
+        or cap
     """
 
     name: str
@@ -52,14 +57,19 @@ class Entry:
     def source(self) -> str:
         """Where it comes from."""
         if self.file is not None:
-            return _FILE_SOURCE
-        known = CODECS.get(self.method) or BASELINES[self.method]
+            return _CAP_SOURCE if self.method == CAP else _FILE_SOURCE
+        known = CODECS.get(self.method) or self.projection or BASELINES[self.method]
         return known.source
+
+    @property
+    def projection(self) -> ProjectionCodec | None:
+        """The codec whose matrices are made on the calibration pictures; None for any other."""
+        return PROJECTION_CODECS.get(self.method)
 
 
 def known_names() -> tuple[str, ...]:
     """Names that ``entries`` takes."""
-    return (*CODECS, *BASELINES)
+    return (*CODECS, *PROJECTION_CODECS, *BASELINES)
 
 
 def entries(names: Sequence[str], steps: Sequence[float]) -> tuple[Entry, ...]:
@@ -90,11 +100,10 @@ def entries(names: Sequence[str], steps: Sequence[float]) -> tuple[Entry, ...]:
     for name in names:
         if name in files:
             found.append(_of_file(Path(name), files[name], several=len(files) > 1))
-        elif name in CODECS:
-            codec = codec_of(name)
+        elif name in CODECS or name in PROJECTION_CODECS:
             several = len(steps) > 1
             found += [
-                Entry(f"{name}@{step:g}" if several else name, codec.name, "codec", step)
+                Entry(f"{name}@{step:g}" if several else name, name, "codec", step)
                 for step in steps
             ]
         elif name in BASELINES:
@@ -114,7 +123,7 @@ def entries(names: Sequence[str], steps: Sequence[float]) -> tuple[Entry, ...]:
 def _of_file(path: Path, codec: CodecFile, several: bool) -> Entry:
     budget = codec.about.get("budget", path.stem)
     name = f"{codec.name}@{budget}" if several else codec.name
-    return Entry(name, "fmz", "codec", None, path)
+    return Entry(name, CAP if codec.projects else FMZ, "codec", None, path)
 
 
 def _kind(name: str) -> str:

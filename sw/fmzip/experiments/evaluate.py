@@ -7,7 +7,7 @@ its results do not depend on the number of processes, nor on where a run was int
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,10 +22,13 @@ from fmzip.errors import FmzipError
 from fmzip.experiments.checkpoint import Arrays
 from fmzip.experiments.entries import Entry
 from fmzip.format import FrameConfig
+from fmzip.projection import ProjectionCoding
+from fmzip.tables import Coding
 from fmzip_models import recalibrate
 from fmzip_models.graph import Map
 from fmzip_models.in_loop import InLoop, InLoopCodec, MapByMap, Pass
 from fmzip_models.pictures import Pictures
+from fmzip_models.projecting import ProjectionLoop
 from fmzip_models.quantise import Scale
 from fmzip_models.rans_loop import RansLoop
 from fmzip_models.spec import Input
@@ -50,7 +53,9 @@ class Task:
     scales : of each map, by its name
     configs : frames of each map, by name of the entry and of the map
     bits4_steps : of each map, by its name
-    files : codecs that ``fmzip allocate`` made, by name of the entry
+    files : codecs of files, by name of the entry
+    early_scales : of each map in front of its ReLU, by its name
+    projections : of each map, by name of the entry and of the map
     """
 
     model: str | None
@@ -66,6 +71,8 @@ class Task:
     configs: Mapping[str, Mapping[str, FrameConfig]] = field(default_factory=dict)
     bits4_steps: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, CodecFile] = field(default_factory=dict)
+    early_scales: Mapping[str, Scale] = field(default_factory=dict)
+    projections: Mapping[str, Mapping[str, ProjectionCoding]] = field(default_factory=dict)
 
 
 def logits_key(entry: Entry) -> str:
@@ -127,9 +134,12 @@ class Evaluator:
         self._loop = InLoop(network, task.scales, self._device)
         # A codec of a file brings the scales that its steps belong to.
         self._loops = {
-            name: InLoop(network, scales_of(codec), self._device)
+            name: InLoop(network, scales_of(codec), self._device, before_relu=codec.projects)
             for name, codec in task.files.items()
         }
+        if task.projections:
+            early = InLoop(network, task.early_scales, self._device, before_relu=True)
+            self._loops |= dict.fromkeys(task.projections, early)
         # On the processor there is a process for each core, so a thread would be one too many.
         self._threads = None if self._device.type == "cpu" else ThreadPoolExecutor(task.threads)
         self._codecs = {
@@ -142,7 +152,11 @@ class Evaluator:
     def _codec(self, entry: Entry, m: Map) -> InLoopCodec:
         if entry.name in self._task.files:
             layer = self._task.files[entry.name].layers[m.name]
-            return RansLoop(layer.frame(), layer.coding, self._threads)
+            return codec_loop(layer.frame(), layer.coding, self._device, self._threads)
+        if entry.name in self._task.projections:
+            config = self._task.configs[entry.name][m.name]
+            coding = self._task.projections[entry.name][m.name]
+            return ProjectionLoop(config, coding, self._device, self._threads)
         if entry.kind == "codec":
             return Twin(self._task.configs[entry.name][m.name], self._device)
         baseline = self._baseline(entry, m)
@@ -158,15 +172,21 @@ class Evaluator:
         with one_thread(), torch.no_grad():
             return self._evaluate(indices)
 
-    def stored(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
-        """The int8 network's maps of up to ``batch`` pictures, by name: [n, C, H, W]."""
+    def stored(self, indices: np.ndarray, entry: str | None = None) -> dict[str, torch.Tensor]:
+        """The int8 network's maps of up to ``batch`` pictures, by name: [n, C, H, W].
+
+        Parameters
+        ----------
+        entry : stored as that codec gets them
+        """
         found: dict[str, torch.Tensor] = {}
 
         def keep(m: Map, codes: torch.Tensor) -> None:
             found[m.name] = codes[: len(indices)]
 
         with one_thread(), torch.no_grad():
-            self._loop.int8_pass(self._read(indices), keep)
+            loop = self._loop if entry is None else self._loops.get(entry, self._loop)
+            loop.int8_pass(self._read(indices), keep)
         return found
 
     def codec(self, entry: str, layer: str) -> InLoopCodec:
@@ -204,11 +224,12 @@ class Evaluator:
 
     def _codec_pass(self, entry: Entry, pictures: torch.Tensor) -> Pass:
         codecs = self._codecs[entry.name]
+        loop = self._loops.get(entry.name, self._loop)
         file = self._task.files.get(entry.name)
         if file is None:
-            return self._loop.codec_pass(pictures, codecs)
+            return loop.codec_pass(pictures, codecs)
         with recalibrate.applied(self._network.module, file.corrections):
-            return self._loops[entry.name].codec_pass(pictures, codecs)
+            return loop.codec_pass(pictures, codecs)
 
     def _sizes(self, entry: Entry, stored: list[np.ndarray]) -> np.ndarray:
         """Sizes of the int8 network's maps: [n, maps]."""
@@ -220,6 +241,16 @@ class Evaluator:
             each = self._threads.map if self._threads else map
             columns.append(list(each(one, values)))
         return np.array(columns, np.float64 if entry.bound else np.int64).T
+
+
+def codec_loop(
+    config: FrameConfig, coding: Coding | ProjectionCoding, device: torch.device,
+    threads: Executor | None,
+) -> InLoopCodec:  # fmt: skip
+    """The codec of a file's map in the loop."""
+    if isinstance(coding, ProjectionCoding):
+        return ProjectionLoop(config, coding, device, threads)
+    return RansLoop(config, coding, threads)
 
 
 def scales_of(codec: CodecFile) -> dict[str, Scale]:

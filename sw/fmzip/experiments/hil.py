@@ -16,7 +16,7 @@ import numpy as np
 from fmzip import codecfile, reference
 from fmzip.codecs import FMZ, codec_of
 from fmzip.device import VIRTUAL, Device
-from fmzip.errors import MismatchError
+from fmzip.errors import FmzipError, MismatchError
 from fmzip.experiments.entries import FILE_SUFFIX
 from fmzip.experiments.evaluate import scales_of
 from fmzip.experiments.manifest import network_digest
@@ -252,8 +252,12 @@ def _codings(
         path = Path(config.codec)
         codec = codecfile.load(path)
         check_file(path, codec, network, network_digest(network))
-        layers = codec.layers.items()
-        return scales_of(codec), {name: (layer.frame(), layer.coding) for name, layer in layers}
+        found_codings: dict[str, tuple[FrameConfig, Coding | None]] = {}
+        for name, layer in codec.layers.items():
+            if not isinstance(layer.coding, Coding):
+                raise FmzipError(f"{path}: there is no gateware for projections")
+            found_codings[name] = layer.frame(), layer.coding
+        return scales_of(codec), found_codings
     found = calibrate(network, pictures, calibration)
     frames = frame_configs(codec_of(config.codec), network.graph.maps, found, config.step_std)
     return found.scales, {name: (frame, None) for name, frame in frames.items()}

@@ -38,7 +38,7 @@ def before_and_after(
         return None
     m = network.graph.maps[len(network.graph.maps) // 3]
     evaluator = Evaluator(task, network, pictures)
-    before = evaluator.stored(indices[:1])[m.name]
+    before = evaluator.stored(indices[:1], entry.name)[m.name]
     after, _ = evaluator.codec(entry.name, m.name)(before)
     names = m.name, entry.name, pictures.names[indices[0]]
     return BeforeAndAfter(*names, *(v[0].cpu().numpy() for v in (before, after)))

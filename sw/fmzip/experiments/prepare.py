@@ -13,6 +13,7 @@ from fmzip.errors import FmzipError
 from fmzip.experiments.entries import entries
 from fmzip.experiments.evaluate import Task, cores, one_thread
 from fmzip.experiments.manifest import network_digest
+from fmzip.experiments.project import project
 from fmzip.reference.tiling import DTYPES
 from fmzip_models.capture import Calibration, calibrate, capture
 from fmzip_models.in_loop import frame_configs
@@ -49,7 +50,7 @@ def prepare(
                 CODECS[entry.method], network.graph.maps, found, entry.step_std
             )
             for entry in chosen
-            if entry.step_std is not None
+            if entry.method in CODECS and entry.step_std is not None
         }
         if config.masks == "calibrated" and configs:
             some = calibration[:: max(1, len(calibration) // _MASK_PICTURES)]
@@ -58,13 +59,15 @@ def prepare(
                 name: {m: worth_their_bits(samples[m], frame) for m, frame in frames.items()}
                 for name, frames in configs.items()
             }
+        projected = project(network, pictures, calibration, config.scales, chosen)
+    configs |= projected.configs
     for name, file in files.items():
         configs[name] = {m: layer.frame() for m, layer in file.layers.items()}
     return Task(
         config.model, config.weights, config.images, config.input, config.batch, config.device,
         config.workers or cores(), chosen, weights_hash, found.scales, configs,
         _bits4_steps(found) if any(entry.method == Bits4.name for entry in chosen) else {},
-        files,
+        files, projected.scales, projected.codings,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 Accuracies in percent, drops in points, divergences in nats; sums over all evaluated pictures.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from fmzip.experiments.checkpoint import Arrays
 from fmzip.experiments.entries import Entry
 from fmzip.experiments.evaluate import FLOAT, INT8, Task, logits_key, size_key
 from fmzip.format import BLOCK, DEFAULT_BURST_BYTES, FrameConfig
+from fmzip.projection import ProjectionCoding, projection_transform
+from fmzip.tables import Coding
+from fmzip_models import fold
 from fmzip_models.graph import Map
 from fmzip_models.zoo import Network
 
@@ -113,17 +117,24 @@ def _sizes(task: Task, network: Network, entry: Entry, sizes: np.ndarray) -> dic
         "cycles_per_value": _cycles_per_value(frames) if frames else None,
         "config": _config(task, entry),
         "layers": layers,
-        **_traffic(entry, maps, frames, sizes),
+        **_traffic(entry, maps, frames, sizes, _products(task, entry, maps)),
     }
 
 
 def _frame(config: FrameConfig) -> dict[str, Any]:
     """What is set for one layer."""
-    kept = {} if config.rans else {"keep": f"{config.keep:#04x}"}
+    if config.huffman:
+        steps: dict[str, Any] = {
+            "components": config.components,
+            "of_values": config.position_values,
+        }
+    else:
+        steps = {"step_lsb": config.step_lsb}
+        if not config.rans:
+            steps["keep"] = f"{config.keep:#04x}"
     return {
         "transform": config.transform.name.lower(),
-        "step_lsb": config.step_lsb,
-        **kept,
+        **steps,
         "tile": [config.tile_rows, config.tile_cols],
     }
 
@@ -134,11 +145,20 @@ def _config(task: Task, entry: Entry) -> dict[str, Any]:
         return {
             "codec": entry.method,
             "file": entry.file.name if entry.file else None,
-            "coder": "rans",
+            "coder": "huffman" if file.projects else "rans",
             "burst_bytes": DEFAULT_BURST_BYTES,
             "table_bytes": file.table_bytes,
+            **_matrices(_projections(task, entry)),
             "corrected_modules": len(file.corrections),
             "allocation": dict(file.about),
+        }
+    if entry.projection is not None:
+        return {
+            "codec": entry.method,
+            "step_std": entry.step_std,
+            "coder": "huffman",
+            "burst_bytes": DEFAULT_BURST_BYTES,
+            **_matrices(_projections(task, entry)),
         }
     if entry.kind == "codec":
         codec = CODECS[entry.method]
@@ -158,6 +178,44 @@ def _config(task: Task, entry: Entry) -> dict[str, Any]:
     return config
 
 
+def _matrices(codings: Mapping[str, ProjectionCoding]) -> dict[str, Any]:
+    """Bytes of matrices, loaded once, and of codebooks, counted with every map."""
+    if not codings:
+        return {}
+    found = codings.values()
+    return {
+        "matrix_bytes": sum(coding.matrix_bytes for coding in found),
+        "inverse_matrix_bytes": sum(
+            len(a.to_bytes()) for coding in found for a in coding.tables.inverse
+        ),
+        "codebook_bytes": sum(coding.tables.code_bytes for coding in found),
+    }
+
+
+def _projections(task: Task, entry: Entry) -> dict[str, ProjectionCoding]:
+    """Of an entry's maps, by name; none where it does not project."""
+    found: Mapping[str, Coding | ProjectionCoding] = task.projections.get(entry.name, {})
+    if entry.name in task.files:
+        found = {name: layer.coding for name, layer in task.files[entry.name].layers.items()}
+    return {name: c for name, c in found.items() if isinstance(c, ProjectionCoding)}
+
+
+def _products(task: Task, entry: Entry, maps: tuple[Map, ...]) -> energy.Products | None:
+    """Multiply-accumulates for each value; those that fold into a convolution are none."""
+    codings = _projections(task, entry)
+    if not codings:
+        return None
+    write = read = 0.0
+    for m in maps:
+        tables = codings[m.name].tables
+        each = m.values * tables.products / tables.values
+        transform = projection_transform(tables, m.shape[0])
+        write += 0.0 if fold.foldable(m, transform) else each
+        read += m.reads * each
+    values = sum(m.values for m in maps)
+    return energy.Products(write / values, read / sum(m.reads * m.values for m in maps))
+
+
 def _cycles_per_value(frames: "dict[str, FrameConfig] | Any") -> float:
     """Cycles of encoder or decoder at 8 lanes while nothing is waited for: beats and tile gaps."""
     cycles = sum(f.slots + TILE_GAP * (f.tiles - 1) for f in frames.values())
@@ -165,8 +223,9 @@ def _cycles_per_value(frames: "dict[str, FrameConfig] | Any") -> float:
 
 
 def _traffic(
-    entry: Entry, maps: tuple[Map, ...], frames: "dict[str, FrameConfig] | Any", sizes: np.ndarray
-) -> dict[str, Any]:
+    entry: Entry, maps: tuple[Map, ...], frames: "dict[str, FrameConfig] | Any", sizes: np.ndarray,
+    products: energy.Products | None,
+) -> dict[str, Any]:  # fmt: skip
     """Traffic and energy of one write and all reads of every map; nothing for a bound."""
     if entry.bound:
         return {"traffic": None, "energy": None}
@@ -188,5 +247,5 @@ def _traffic(
     }
     return {
         "traffic": {"label": "modelled", "per": "picture, on average", **planned},
-        "energy": energy.report(energy.Traffic(**planned), codec=entry.method),
+        "energy": energy.report(energy.Traffic(**planned), codec=entry.method, products=products),
     }

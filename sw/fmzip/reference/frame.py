@@ -18,7 +18,8 @@ from fmzip.format import (
     ceil_div,
     round_up,
 )
-from fmzip.reference import bitpack, dct, quantise, ransframe, sections, tiling
+from fmzip.projection import Projection, ProjectionCoding
+from fmzip.reference import bitpack, dct, projframe, quantise, ransframe, sections, tiling
 from fmzip.reference.bitpack import Packing
 from fmzip.reference.head import Head, split_frame, write_head
 from fmzip.tables import Coding, Tables
@@ -117,13 +118,15 @@ def _nibbles(widths: np.ndarray) -> bytes:
     return (padded[0::2] | padded[1::2] << 4).tobytes()
 
 
-def encode(values: np.ndarray, config: FrameConfig, coding: Coding | None = None) -> bytes:
+def encode(
+    values: np.ndarray, config: FrameConfig, coding: Coding | ProjectionCoding | None = None
+) -> bytes:
     """Code a feature map.
 
     Parameters
     ----------
     values : uint8 or int8 [C, H, W], as ``config`` says
-    coding : what the coder RANS needs
+    coding : what the coders RANS and HUFFMAN need
 
     Returns
     -------
@@ -136,6 +139,8 @@ def encode(values: np.ndarray, config: FrameConfig, coding: Coding | None = None
     tiling.check_values(values, config)
     if config.rans:
         payload, modes = ransframe.encode_tiles(values, config, coding)
+    elif config.huffman:
+        payload, modes = projframe.encode_tiles(values, config, coding)
     else:
         payload, modes = _encode_tiles(values, config)
     offsets = np.concatenate(([0], np.cumsum([len(p) for p in payload])))
@@ -166,12 +171,12 @@ def _encode_tiles(values: np.ndarray, config: FrameConfig) -> tuple[list[bytes],
     return payload, modes
 
 
-def decode(frame: bytes, tables: Tables | None = None) -> np.ndarray:
+def decode(frame: bytes, tables: Tables | Projection | None = None) -> np.ndarray:
     """Decode a frame: uint8 or int8 [C, H, W].
 
     Parameters
     ----------
-    tables : those that the frame names, where its coder is RANS
+    tables : those that the frame names, where its coder is RANS or HUFFMAN
 
     Raises
     ------
@@ -180,8 +185,10 @@ def decode(frame: bytes, tables: Tables | None = None) -> np.ndarray:
     TypeError : not bytes at all
     """
     head, tiles = split_frame(bytes(memoryview(frame)))
+    parts = [tiles[start:stop] for start, stop in pairwise(head.offsets)]
+    if head.config.huffman:
+        return projframe.decode_tiles(parts, head.modes, head.config, tables)
     if head.config.rans:
-        parts = [tiles[start:stop] for start, stop in pairwise(head.offsets)]
         return ransframe.decode_tiles(parts, head.modes, head.config, tables)
     return _decode_tiles(head, tiles)
 

@@ -113,6 +113,8 @@ def _config(raw: dict[str, int]) -> FrameConfig:
         given["coder"] = Coder(raw["coder"])
         if given["dtype"] == Dtype.INT8 and raw["zero_point"] > 127:
             given["zero_point"] -= 256
+        if given["coder"] == Coder.HUFFMAN:
+            given["components"] = given.pop("step")
         given["zero_bitmap"] = bool(raw["options"] & OPTION_ZERO_BITMAP)
         return FrameConfig(**given)
     except ValueError as error:

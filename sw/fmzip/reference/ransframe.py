@@ -17,6 +17,7 @@ from fmzip.format import (
     ceil_div,
     round_up,
 )
+from fmzip.projection import Projection, ProjectionCoding
 from fmzip.reference import planes, rans
 from fmzip.reference.rans import Model, Tokens
 from fmzip.reference.tiling import DTYPES
@@ -43,17 +44,17 @@ def check_tables(config: FrameConfig, tables: Tables) -> None:
         )
 
 
-def checked_tables(config: FrameConfig, tables: Tables | None) -> Tables:
+def checked_tables(config: FrameConfig, tables: Tables | Projection | None) -> Tables:
     """What a frame is to be decoded with; ValueError where that is missing or another's."""
-    if tables is None:
+    if not isinstance(tables, Tables):
         raise ValueError(f"the frame needs the tables {config.tables:#06x}")
     check_tables(config, tables)
     return tables
 
 
-def check_coding(config: FrameConfig, coding: Coding | None) -> Coding:
+def check_coding(config: FrameConfig, coding: Coding | ProjectionCoding | None) -> Coding:
     """What a configuration is to be coded with; ValueError where that is missing or another's."""
-    if coding is None:
+    if not isinstance(coding, Coding):
         raise ValueError("coder rans needs tables")
     check_tables(config, coding.tables)
     if coding.diffusion.spreads and config.transform != Transform.BYPASS:
@@ -103,7 +104,7 @@ def coded_tile(found: Tokens, model: Model) -> bytes:
 
 
 def encode_tiles(
-    values: np.ndarray, config: FrameConfig, coding: Coding | None
+    values: np.ndarray, config: FrameConfig, coding: Coding | ProjectionCoding | None
 ) -> tuple[list[bytes], list[TileMode]]:
     """All tiles of a frame, padded to the burst, and how each is stored."""
     coding = check_coding(config, coding)
@@ -117,7 +118,7 @@ def encode_tiles(
 
 
 def decode_tiles(
-    tiles: list[bytes], modes: np.ndarray, config: FrameConfig, tables: Tables | None
+    tiles: list[bytes], modes: np.ndarray, config: FrameConfig, tables: Tables | Projection | None
 ) -> np.ndarray:
     """Values of all tiles: uint8 or int8 [C, H, W].
 

@@ -54,9 +54,12 @@ class Summary:
             "coder": c.coder.name.lower(),
             "zero_bitmap": c.zero_bitmap,
             "keep": f"{c.keep:#04x}",
-            "step": c.step,
-            "step_lsb": round(c.step_lsb, 4),
-            **({"tables": f"{c.tables:#06x}"} if c.rans else {}),
+            **(
+                {"components": c.components}
+                if c.huffman
+                else {"step": c.step, "step_lsb": round(c.step_lsb, 4)}
+            ),
+            **({"tables": f"{c.tables:#06x}"} if c.rans or c.huffman else {}),
             "tile_rows": c.tile_rows,
             "tile_cols": c.tile_cols,
             "burst_bytes": c.burst_bytes,
