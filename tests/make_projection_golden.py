@@ -2,9 +2,9 @@
 
 A vector is ``tests/golden_projection/NAME.json``: as those of ``make_golden``, with ``tables``, the
 bytes of the projection in hex, and ``forward``, those of each group's forward matrix. Boards do not
-have this coder, so its vectors are not among those that ``fmzip golden check`` runs. They are added,
-never edited: a file that exists is left alone, and new ones go to the end of the table, since a place
-is a seed.
+have this coder, so its vectors are not among those that ``fmzip golden check`` runs. They are
+added, never edited: a file that exists is left alone, and new ones go to the end of the table,
+since a place is a seed.
 """
 
 import json

@@ -108,8 +108,9 @@ def test_a_map_is_cut_into_what_its_channels_allow() -> None:
         return shape_for(Map("m", (channels, 8, 8), 1, True), side, groups)
 
     assert of(512, 1, 1) == Shape(Transform.PROJECTION)
-    assert of(512, 2, 1) == Shape(Transform.PROJECTION4)
-    assert of(1024, 2, 1) == Shape(Transform.PROJECTION)
+    assert of(128, 2, 1) == Shape(Transform.PROJECTION4)
+    assert of(129, 2, 1) == Shape(Transform.PROJECTION)
+    assert shape_for(Map("m", (8, 7, 8), 1, True), 2, 1) == Shape(Transform.PROJECTION)
     assert of(18, 1, 4) == Shape(Transform.PROJECTION, 3)
     assert of(4096, 1, 1) == Shape(Transform.PROJECTION, 2)
 

@@ -35,6 +35,7 @@ from fmzip_models.quantise import Scale
 # Standard deviation, in steps, below which a component is dead: it would give a symbol but 0 once
 # in twenty times, and still takes a bit each time.
 DEAD = 0.25
+_WIDE = 512  # values of a position of 2 x 2 pixels that suits a map
 _OFFSET_MAX = 2**31 - 1
 EachMap = Callable[[Callable[[Map, torch.Tensor], None]], None]
 
@@ -65,12 +66,20 @@ class Shape:
 
 
 def shape_for(m: Map, side: int, groups: int) -> Shape:
-    """The nearest shape that a map can be cut into: fewer groups, smaller positions."""
-    channels = m.shape[0]
+    """The nearest shape that suits a map: fewer groups, smaller positions.
+
+    Positions of 2 x 2 pixels suit it where rows and columns are even, since half positions are
+    coded whole, and where there are few channels: wide maps are small, and have too few positions
+    to tell how the values of four pixels are correlated.
+    """
+    channels, height, width = m.shape
     count = max(g for g in range(1, groups + 1) if channels % g == 0)
     for transform in (Transform.PROJECTION4, Transform.PROJECTION):
         shape = Shape(transform, count)
-        if POSITION_SIDE[transform] <= side and shape.fits(m):
+        suits = shape.side == 1 or (
+            height % 2 == width % 2 == 0 and shape.side**2 * channels <= _WIDE * count
+        )
+        if shape.side <= side and shape.fits(m) and suits:
             return shape
     per_group = -(-channels // PROJECTION_INPUTS_MAX)
     count = next(g for g in range(max(count, per_group), channels + 1) if channels % g == 0)

@@ -153,6 +153,8 @@ class Device:
 
     def check(self, config: FrameConfig) -> None:
         """ValueError if the board cannot work with a frame of this configuration."""
+        if config.huffman:
+            raise ValueError("no board has the coder huffman")
         if config.rans:
             self._check_rans(config)
         elif config.tile_blocks > self.max_blocks:
