@@ -17,6 +17,7 @@ from fmzip_sim.tb import cases, runner
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden" / "v1"
+RANS_GOLDEN = ROOT / "tests" / "golden" / "v2"
 PART = "LFE5U-85F"
 SLOW_SHAPES = ((5, 4096), (2, 8192), (1, 16384))
 
@@ -171,3 +172,15 @@ def test_gates_bear_every_stall_pattern(bench: str, lanes: int) -> None:
 @designs(8, 4, 2)
 def test_gates_meet_the_golden_vectors(bench: str, lanes: int) -> None:
     must_pass(runner.simulate(bench, lanes, "golden", cases.golden(GOLDEN), part=PART))
+
+
+@pytest.mark.gates
+@pytest.mark.parametrize(
+    "bench",
+    [
+        pytest.param(bench, marks=pytest.mark.xdist_group(f"gates {bench}"))
+        for bench in ("fmz_encoder", "fmz_decoder")
+    ],
+)
+def test_gates_meet_the_golden_vectors_of_the_coder_rans(bench: str) -> None:
+    must_pass(runner.simulate(bench, 8, "golden", cases.golden(RANS_GOLDEN), part=PART))

