@@ -35,6 +35,8 @@ class Bench(ABC):
     inputs, outputs, sample : see ``Driver``
     """
 
+    short = SHORT
+
     def __init__(
         self, dut: Any, inputs: tuple[str, ...], outputs: tuple[str, ...], sample: str | None = None
     ) -> None:
@@ -108,14 +110,14 @@ class Bench(ABC):
     async def back_to_back(self) -> None:
         """Frames without a reset or a pause between them, twice, so that each has a neighbour."""
         await self.begin()
-        for case in (*SHORT, *reversed(SHORT)):
+        for case in (*self.short, *reversed(self.short)):
             await self.run(case)
         await self.driver.quiet(case.name)
 
     async def broken_off(self, how: str) -> None:
         """A frame that a reset ends, and then a good one."""
         await self.begin()
-        for case, successor in pairwise(SHORT[:8]):
+        for case, successor in pairwise(self.short[:8]):
             payloads, expected = self.payloads(case), self.expected(case)
             fed, taken = {
                 "started": (0, 0),

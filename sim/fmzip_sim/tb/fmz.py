@@ -12,7 +12,7 @@ from fmzip.format import BLOCK, POSITION_SIDE, ceil_div, rans_multiplier, round_
 from fmzip.reference.beats import pixel_order, to_beats
 from fmzip.tables import Tables
 from fmzip_sim.tb import wire
-from fmzip_sim.tb.bench import Bench
+from fmzip_sim.tb.bench import SHORT, Bench
 from fmzip_sim.tb.cases import Case
 from fmzip_sim.tb.driver import Payload, Traffic
 
@@ -22,6 +22,7 @@ _LOAD_LIMIT = 1000  # cycles in which a byte of the tables is taken at the lates
 class FmzBench(Bench):
     """A codec of the coder RANS, ``WithTables``."""
 
+    short = SHORT[:4]  # their tables take most of the time
     _loaded: Tables | None = None
 
     def ports(self, case: Case) -> dict[str, int]:
