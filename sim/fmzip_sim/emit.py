@@ -47,6 +47,7 @@ _GATES = "; ".join((
 ))  # fmt: skip
 # The first start after an installation compiles Yosys, which takes a minute on a fast machine.
 TIMEOUT_S = 600.0
+GATES_TIMEOUT_S = 3600.0  # a codec's netlist, with other jobs beside it
 _LOG = "yosys.log"
 
 
@@ -176,6 +177,7 @@ def emit_verilog(component: Any, name: str, *, part: str | None = None) -> Path:
             (directory / f"{name}.il").write_text(netlist)
             (directory / _CELLS.name).write_text(cells)
             out = f"{name}.part.v"
-            run_yosys(script.format(name=name, out=out), directory)
+            timeout_s = TIMEOUT_S if part is None else GATES_TIMEOUT_S
+            run_yosys(script.format(name=name, out=out), directory, timeout_s)
             (directory / out).replace(verilog)  # a run that was cut off leaves no half a file
     return verilog

@@ -45,6 +45,7 @@ def clusters(design: Design, size: int = SIZE) -> list[list[int]]:
             members[place].append(k)
     after = _share(design, shared[::-1], consumers, group, members, size)
     order = _sorted(after, range(sink_groups, len(members))) + list(range(sink_groups))
+    assert len(order) == len(members)  # no two wait for each other
     return [sorted(members[place]) for place in order]
 
 

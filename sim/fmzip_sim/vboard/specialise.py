@@ -95,7 +95,9 @@ class _Code:
 
     def members(self) -> str:
         """Of the module's structure, in place of its methods ``commit``."""
-        flags = ", ".join(["~uint64_t{0}"] * self._words)
+        every = (1 << len(self._groups)) - 1
+        words = [every >> _WORD * k & (1 << _WORD) - 1 for k in range(self._words)]
+        flags = ", ".join(f"{word:#x}u" for word in words)
         lines = [
             f"\tuint64_t awake[{self._words}] = {{{flags}}}, ran[{self._words}] = {{}};",
             "\tbool commit() override;",
