@@ -32,7 +32,7 @@ _SCRIPT = (
 PART = "IS42S16160B-7"  # the SDRAM whose figures are all from its datasheet
 CLOCK_HZ = 100_000_000
 BIT_CYCLES = 8  # of the UART and its line, where bytes pass them
-COMPILE_TIMEOUT_S = 600.0
+COMPILE_TIMEOUT_S = 1800.0  # it takes one or two minutes of processor time
 HEADERS = ("cycle.h", "line.h", "sdram_chip.h")
 
 
