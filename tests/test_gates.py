@@ -104,18 +104,19 @@ def test_a_word_that_is_read_while_it_is_written_comes_out_wrong() -> None:
 
 
 @pytest.mark.parametrize(
-    ("a", "b"),
+    ("a", "b", "held"),
     [
-        (signed(18), unsigned(17)),
-        (signed(12), signed(18)),
-        (unsigned(9), signed(7)),
-        (unsigned(18), unsigned(18)),
+        (signed(18), unsigned(17), True),
+        (signed(12), signed(18), True),
+        (unsigned(9), signed(7), True),
+        (unsigned(18), unsigned(18), True),
+        (signed(10), unsigned(4), False),
     ],
 )
 @pytest.mark.xdist_group("gates cells")
-def test_the_multiplier_is_the_plain_product(a: Shape, b: Shape) -> None:
-    name = f"mul{a.width}{'us'[a.signed]}{b.width}{'us'[b.signed]}"
-    wrong, netlist = side_by_side(lambda: Multiplier(a, b), name)
+def test_the_multiplier_is_the_plain_product(a: Shape, b: Shape, held: bool) -> None:
+    name = f"mul{a.width}{'us'[a.signed]}{b.width}{'us'[b.signed]}{'' if held else '_direct'}"
+    wrong, netlist = side_by_side(lambda: Multiplier(a, b, held), name)
     assert wrong == 0
     assert "MULT18X18D" in netlist
     assert "LUT4" not in netlist

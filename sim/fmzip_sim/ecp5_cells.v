@@ -175,10 +175,12 @@ module MULT18X18D(
     parameter CAS_MATCH_REG = "FALSE", SOURCEB_MODE = "B_SHIFT", MULT_BYPASS = "DISABLED";
     parameter RESETMODE = "SYNC";
 
-    // All of its registers or none, all with the first clock, enable and reset.
-    localparam REGISTERS = REG_INPUTA_CLK == "CLK0";
-    generate if ((REGISTERS ? REG_INPUTB_CLK != "CLK0" || REG_OUTPUT_CLK != "CLK0"
-            : REG_INPUTA_CLK != "NONE" || REG_INPUTB_CLK != "NONE" || REG_OUTPUT_CLK != "NONE")
+    // Registers of both factors or of none, and of the product, all with the first clock, enable and
+    // reset.
+    localparam HELD = REG_INPUTA_CLK == "CLK0", REGISTER = REG_OUTPUT_CLK == "CLK0";
+    generate if ((HELD ? REG_INPUTB_CLK != "CLK0" || !REGISTER
+            : REG_INPUTA_CLK != "NONE" || REG_INPUTB_CLK != "NONE")
+            || (!REGISTER && REG_OUTPUT_CLK != "NONE")
             || REG_PIPELINE_CLK != "NONE" || RESETMODE != "SYNC" || MULT_BYPASS != "DISABLED"
             || REG_INPUTA_CE != "CE0" || REG_INPUTB_CE != "CE0" || REG_OUTPUT_CE != "CE0"
             || REG_INPUTA_RST != "RST0" || REG_INPUTB_RST != "RST0" || REG_OUTPUT_RST != "RST0")
@@ -190,7 +192,7 @@ module MULT18X18D(
     B0};
     reg [17:0] held_a = 0, held_b = 0;
     reg [35:0] held_p = 0;
-    wire [17:0] factor_a = REGISTERS ? held_a : a, factor_b = REGISTERS ? held_b : b;
+    wire [17:0] factor_a = HELD ? held_a : a, factor_b = HELD ? held_b : b;
     wire signed [35:0] wide_a = {{18{SIGNEDA & factor_a[17]}}, factor_a};
     wire signed [35:0] wide_b = {{18{SIGNEDB & factor_b[17]}}, factor_b};
     wire [35:0] product = wide_a * wide_b;
@@ -206,6 +208,6 @@ module MULT18X18D(
         end
     assign {P35, P34, P33, P32, P31, P30, P29, P28, P27, P26, P25, P24, P23, P22, P21, P20, P19,
     P18, P17, P16, P15, P14, P13, P12, P11, P10, P9, P8, P7, P6, P5, P4, P3, P2, P1, P0} =
-    REGISTERS ? held_p : product;
+    REGISTER ? held_p : product;
     assign SIGNEDP = SIGNEDA | SIGNEDB;
 endmodule
