@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from fmzip.format import BLOCK, INDEX_OFFSET_BITS
 from fmzip_hw.crc import Crc32
 from fmzip_hw.frameindex import (
+    HEAD_WORDS,
     INDEX_ITEM,
     ITEM_BYTES,
     WORD_BITS,
@@ -50,7 +51,7 @@ class FrameComposer(wiring.Component):
             "i": In(stream.Signature(word_layout(BLOCK))),
             "o": Out(stream.Signature(FrameWord)),
             "done": Out(1, init=1),
-            "first": Out(HeadSize().words.shape()),
+            "first": Out(HEAD_WORDS),
             "words": Out(WORD_BITS),
         })  # fmt: skip
 

@@ -13,6 +13,7 @@ from fmzip_hw.pipeline import register, register_flag
 ITEM_BYTES = INDEX_BYTES  # the head is handled in items of 32 bits
 INDEX_ITEM = INDEX_OFFSET // ITEM_BYTES
 WORD_BITS = 32  # enough for the words of the largest frame
+HEAD_WORDS = range(MAX_TILES)  # enough for the words of the largest head
 _PORT_LOG2 = PORT_BYTES.bit_length() - 1
 
 
@@ -35,7 +36,7 @@ class HeadSize(wiring.Component):
     def __init__(self) -> None:
         super().__init__({
             "head": In(HeadLayout),
-            "words": Out(range(MAX_TILES)),
+            "words": Out(HEAD_WORDS),
             "shift": Out(3),
             "fits": Out(1),
         })  # fmt: skip

@@ -8,6 +8,7 @@ from fmzip.format import BLOCK, INDEX_OFFSET_BITS, TileMode
 from fmzip.regs import Fault
 from fmzip_hw.crc import Crc32
 from fmzip_hw.frameindex import (
+    HEAD_WORDS,
     INDEX_ITEM,
     ITEM_BYTES,
     WORD_BITS,
@@ -129,7 +130,7 @@ class FrameParser(wiring.Component):
             "start": In(1),
             "i": In(stream.Signature(8 * BLOCK)),
             "o": Out(stream.Signature(word_layout(BLOCK))),
-            "first": Out(HeadSize().words.shape()),
+            "first": Out(HEAD_WORDS),
             "load": Out(1),
             "rest": Out(WORD_BITS),
             "ending": Out(1),

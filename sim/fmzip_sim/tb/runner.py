@@ -181,10 +181,10 @@ def simulate(
             raise _broken(f"{sim} broke on {top}", broken, log)
         figures = files["figures.json"]
         measured = json.loads(figures.read_text()) if figures.exists() else {}
-        return Outcome(*_read(files["results.xml"]), measured, log, place if waves else None)
+        return Outcome(*read_results(files["results.xml"]), measured, log, place if waves else None)
 
 
-def _read(results: Path) -> tuple[list[str], dict[str, str]]:
+def read_results(results: Path) -> tuple[list[str], dict[str, str]]:
     """Names of the tests that passed, and messages of those that failed."""
     passed, failed = [], {}
     for test in ElementTree.parse(results).getroot().iter("testcase"):
