@@ -30,7 +30,7 @@ sim: setup  ## cocotb benches on the emitted Verilog (WAVES=1 keeps waves)
 	$(PY) -m pytest -q tests/test_sim.py
 
 gates: setup  ## the same benches on the gates that synthesis for an ECP5 makes
-	$(PY) -m pytest -q -m gates tests/test_gates.py
+	$(PY) -m pytest -q -m gates tests/test_gates.py tests/test_ip_export.py
 
 check: setup  ## ruff, mypy, import floors
 	$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports

@@ -124,7 +124,9 @@ def test_documents_that_are_missing_are_an_error_of_one_line(tmp_path: Path) -> 
 def test_decisions_are_numbered_short_and_complete() -> None:
     files = sorted((docgen.ROOT / "docs" / "decisions").glob("*.md"))
     assert files
-    for number, path in enumerate(files, 1):
+    numbers = [int(path.name[:4]) for path in files]
+    assert numbers == sorted(set(numbers))
+    for number, path in zip(numbers, files, strict=True):
         text = path.read_text(encoding="utf-8")
         assert path.name.startswith(f"{number:04d}-")
         assert text.startswith(f"# {number}. ")

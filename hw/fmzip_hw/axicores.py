@@ -200,8 +200,7 @@ class _AxiCore(wiring.Component):
     _rans: bool
 
     def _domain(self, m: Module) -> None:
-        m.domains.sync = domain = ClockDomain()
-        del domain
+        m.domains.sync = ClockDomain()
         m.d.comb += [ClockSignal().eq(self.aclk), ResetSignal().eq(~self.aresetn)]
 
     def _registers(self, m: Module, core: Any, *, decoder: bool) -> CoreRegisters:
@@ -256,6 +255,7 @@ class AxiEncoder(_AxiCore):
     def __init__(self, codec: str = "dctcm", lanes: int = BLOCK):
         self._core = FrameEncoder(codec, lanes)
         self._rans, self.lanes = codec_of(codec, lanes).tables, lanes
+        self.latency = self._core.latency
         super().__init__({
             "aclk": In(1),
             "aresetn": In(1),
@@ -321,6 +321,7 @@ class AxiDecoder(_AxiCore):
     def __init__(self, codec: str = "dctcm", lanes: int = BLOCK):
         self._core = FrameDecoder(codec, lanes)
         self._rans, self.lanes = codec_of(codec, lanes).tables, lanes
+        self.latency = self._core.latency
         super().__init__({
             "aclk": In(1),
             "aresetn": In(1),

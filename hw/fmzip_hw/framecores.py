@@ -89,6 +89,7 @@ class FrameEncoder(wiring.Component):
         self._codec = codec_of(codec, lanes)
         self.lanes = lanes
         self._inner = self._codec.encoder(lanes)
+        self.latency: int | None = getattr(self._inner, "latency", None)
         super().__init__({
             "head": In(HeadLayout),
             "multiplier": In(MULTIPLIER_BITS),
@@ -196,6 +197,7 @@ class FrameDecoder(wiring.Component):
         self._codec = codec_of(codec, lanes)
         self.lanes = lanes
         self._inner = self._codec.decoder(lanes)
+        self.latency: int | None = getattr(self._inner, "latency", None)
         super().__init__({
             "head": In(HeadLayout),
             **_table_members(self._codec),

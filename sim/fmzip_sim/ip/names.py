@@ -97,8 +97,17 @@ def readable(netlist: str) -> str:
 
 
 def without_escapes(verilog: str) -> str:
-    """Verilog without the escaped names that yosys gives to single bits of registers."""
-    return re.sub(r"\\([A-Za-z_]\w*)\[(\d+)\] ", r"\1_bit\2 ", verilog)
+    """Verilog without the escaped names that yosys gives to single bits of registers.
+
+    Its hints in comments become attributes, as the standard has them.
+    """
+    verilog = re.sub(r"\\([A-Za-z_]\w*)\[(\d+)\] ", r"\1_bit\2 ", verilog)
+    return re.sub(
+        r"^( *)(casez? \(.*\)) // synopsys parallel_case$",
+        r"\1(* parallel_case *)\n\1\2",
+        verilog,
+        flags=re.M,
+    )
 
 
 def _rename(text: str, names: dict[str, str]) -> str:

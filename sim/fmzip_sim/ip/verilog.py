@@ -11,6 +11,7 @@ from fmzip import __version__
 from fmzip_hw.axicores import AxiDecoder, AxiEncoder
 from fmzip_hw.framecores import FrameDecoder, FrameEncoder
 from fmzip_sim.emit import YOSYS, PlainPorts, build_root, locked, run_yosys
+from fmzip_sim.ip import names
 from fmzip_sim.ip.names import readable, without_escapes
 
 _SCRIPT = "read_rtlil {name}.il; proc; opt; clean; {flat}write_verilog -noattr {name}.part.v"
@@ -29,9 +30,8 @@ def core_of(codec: str, side: str, lanes: int, *, axi: bool) -> Any:
     ------
     ValueError : there is no such codec, or not with so many lanes
     """
-    if axi:
-        return {"encoder": AxiEncoder, "decoder": AxiDecoder}[side](codec, lanes)
-    return PlainPorts({"encoder": FrameEncoder, "decoder": FrameDecoder}[side](codec, lanes))
+    builds = (AxiEncoder, AxiDecoder) if axi else (FrameEncoder, FrameDecoder)
+    return builds[SIDES.index(side)](codec, lanes)
 
 
 def core_verilog(codec: str, side: str, lanes: int, *, axi: bool, flat: bool = False) -> Path:
@@ -50,10 +50,12 @@ def core_verilog(codec: str, side: str, lanes: int, *, axi: bool, flat: bool = F
     ToolError : Yosys is missing or failed
     """
     name = core_name(codec, side)
-    netlist = rtlil.convert(core_of(codec, side, lanes, axi=axi), name=name, emit_src=False)
-    netlist = readable(netlist)
+    core = core_of(codec, side, lanes, axi=axi)
+    top = core if axi else PlainPorts(core)
+    netlist = readable(rtlil.convert(top, name=name, emit_src=False))
     script = _SCRIPT.format(name=name, flat="flatten; opt; clean; " if flat else "")
-    what = "\n".join((netlist, script, version(YOSYS)))
+    recipe = Path(names.__file__).read_text() + Path(__file__).read_text()
+    what = "\n".join((netlist, script, version(YOSYS), recipe))
     digest = hashlib.sha256(what.encode()).hexdigest()[:12]
     directory = build_root() / "ip" / f"{name}-{digest}"
     verilog = directory / f"{name}.v"
@@ -67,7 +69,20 @@ def core_verilog(codec: str, side: str, lanes: int, *, axi: bool, flat: bool = F
             part.write_text(
                 "// SPDX-License-Identifier: Apache-2.0\n"
                 f"// fmzip {__version__}: {side} of codec {codec}, {lanes} lanes, {ports} ports.\n"
+                f"{_latency(core, side)}"
                 f"// Made by `fmzip rtl` with yosys {version(YOSYS)}; not written by hand.\n{body}"
             )
             part.replace(verilog)
     return verilog
+
+
+def _latency(core: Any, side: str) -> str:
+    """A line for cores whose latency is one number."""
+    if core.latency is None:
+        return ""
+    what = (
+        "last beat of a tile to its first word"
+        if side == "encoder"
+        else ("first word of a raw tile to its first beat")
+    )
+    return f"// Latency: {core.latency} cycles from the {what}.\n"

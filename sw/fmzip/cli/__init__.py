@@ -15,6 +15,7 @@ from fmzip.cli import (  # noqa: F401 (importing them adds their commands)
     graph,
     measure,
     report,
+    rtl,
     tables,
 )
 from fmzip.cli.app import app, main

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fmzip.docgen import (
     board_parts,
+    core_parts,
     format_parts,
     measure_parts,
     projection_parts,
@@ -48,6 +49,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "results": result_parts.results,
     "area": result_parts.area,
     "speed": result_parts.speed,
+    "core-registers": core_parts.core_registers,
+    "core-fields": core_parts.core_fields,
+    "core-faults": core_parts.core_faults,
     "boards": board_parts.boards,
     "board-figures": board_parts.board_figures,
     "up5k": board_parts.up5k,
@@ -59,6 +63,7 @@ DOCUMENTS = (
     "docs/registers.md",
     "docs/results.md",
     "docs/boards.md",
+    "docs/cores.md",
     "README.md",
 )
 

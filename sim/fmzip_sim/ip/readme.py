@@ -1,0 +1,114 @@
+"""README of an exported core, from the templates in ``files``."""
+
+from pathlib import Path
+from string import Template
+
+from fmzip import __version__
+from fmzip.format import TILE_BLOCKS_MAX, TILE_SLOTS_MAX
+from fmzip.ipregs import CORE_MAP, FAULT_MEANING, CoreFault
+from fmzip.regs import MAX_TILES
+
+# What the AXI ports may cost: LUT4 of the core with them less those of the core without.
+WRAPPER_LUT_MAX = 600
+
+_FILES = Path(__file__).with_name("files")
+_AXI_DRAWING = """\
+             s_axil (AXI4-Lite)                              s_axil (AXI4-Lite)
+                    |                                               |
+             +------+------+                                 +------+------+
+             |  registers  |--- irq                          |  registers  |--- irq
+             +------+------+                                 +------+------+
+                    | head, step                                    | head
+ values      +------+------+      tiles, then head           +------+------+      values
+ s_axis ---->| codec, head |-----> m_axis ==> memory ==>-----| check, codec|----> m_axis
+ TLAST       +-------------+      TKEEP TLAST TDEST   s_axis +-------------+  TKEEP TLAST
+"""
+_PLAIN_DRAWING = """\
+      head, multiplier, start                            head, start
+                 |                                            |
+ values   +------+------+    tiles, then head          +------+------+   values
+ i ------>| codec, head |----> o ==> memory ==> -----> | check, codec|-----> o
+ ready    +-------------+    last, head          i     +-------------+   keep, last
+"""
+_TEXTS = {
+    "dctcm": {
+        "limit": f"{TILE_BLOCKS_MAX} blocks of 8 values",
+        "wht": "",
+        "latency": """\
+- Latency: the encoder's first word comes a few dozen cycles behind the last beat of the first tile,
+  since only then it is known whether the tile is stored raw; the decoder's first beat as many
+  behind its first word. The first lines of the Verilog say how many. A frame begins 32 cycles
+  behind its command.""",
+        "rate": """\
+- Throughput: a beat per cycle, but for 2 cycles between tiles; the bench prints its count.""",
+        "model": """\
+`sw/fmzip_model.c` is encoder and decoder in C, bit for bit; `make c` compares both with the frames
+in `tb/vectors`.""",
+    },
+    "fmz": {
+        "limit": f"{TILE_SLOTS_MAX} slots of 8 symbols",
+        "wht": """
+With transform `wht4` the four pixels of a position follow each other: left and right of the upper
+row, then of the lower one.""",
+        "latency": """\
+- Latency: a tile is coded backwards, when its last value has come, so the encoder is a tile behind;
+  the decoder puts out values while a tile's words come.""",
+        "rate": """\
+- Throughput: up to 8 values per cycle, with gaps where maps have less than 64 channels or symbols
+  are escapes; the bench prints its count.""",
+        "model": """\
+The C model covers the coders `width` and `bitmap`; the model of this codec is the Python reference,
+which made the vectors. `make c` tests the driver with them.""",
+    },
+}  # fmt: skip
+_TABLE_PORTS = """\
+| `diffusion` | of the encoder: rounding and weights, as the register of that name |
+| `tables_start` | strobe: the next byte is the first of the tables |
+| `tables_data`, `tables_valid`, `tables_ready` | the string of the tables, byte by byte |
+| `tables_whole` | all bytes have been stored |
+"""
+
+
+def readme(codec: str, lanes: int, *, axi: bool) -> str:
+    """The text."""
+    return _fill(
+        "readme.md",
+        codec=codec,
+        lanes=lanes,
+        option=" --axi" if axi else "",
+        kind="AXI4-Stream and AXI4-Lite" if axi else "valid/ready",
+        version=__version__,
+        first="`head_bytes` says how large it is" if axi else "`first` is its size in words",
+        tiles=MAX_TILES,
+        wrapper=WRAPPER_LUT_MAX,
+        reset=", `aresetn` is low for it" if axi else "",
+        drawing=_AXI_DRAWING if axi else _PLAIN_DRAWING,
+        ports=_axi_ports(lanes) if axi else _plain_ports(codec, lanes),
+        **_TEXTS[codec],
+    )
+
+
+def _fill(name: str, **values: object) -> str:
+    return Template((_FILES / name).read_text(encoding="utf-8")).substitute(values)
+
+
+def _axi_ports(lanes: int) -> str:
+    fields = []
+    for r in CORE_MAP:
+        for f in r.fields:
+            bits = f.low if f.size == 1 else f"{f.low + f.size - 1}:{f.low}"
+            fields.append(f"| `{r.name}` | `{f.name}` | {bits} | {f.meaning} |")
+    return _fill(
+        "ports_axi.md",
+        bits=8 * lanes,
+        rows="\n".join(
+            f"| {r.address:#04x} | `{r.name}` | {r.access.value} | {r.meaning} |" for r in CORE_MAP
+        ),
+        fields="\n".join(fields),
+        faults="\n".join(f"| {f.value} | `{f.name}` | {FAULT_MEANING[f]} |" for f in CoreFault),
+    )
+
+
+def _plain_ports(codec: str, lanes: int) -> str:
+    extra = _TABLE_PORTS if codec == "fmz" else ""
+    return _fill("ports_plain.md", bits=8 * lanes, extra=extra)
