@@ -78,14 +78,14 @@ def _plain(module: str, p: str, *, decoder: bool, tables: bool) -> str:
     return f"""
   reg [255:0] {p}_head;
   reg [31:0] {p}_multiplier, {p}_diffusion, {p}_words_seen;
-  reg {p}_done, {p}_was_busy;
+  reg {p}_ended, {p}_was_busy;
   reg [1:0] {p}_part;
   wire [7:0] {p}_fault;
   wire [9:0] {p}_head_words;
   wire [31:0] {p}_words;
   wire {p}_busy, {p}_t_ready, {p}_whole;
   wire [31:0] {p}_status =
-      {p}_busy | {p}_done << 1 | ({p}_whole === 1'b1) << {whole} | {p}_fault << {fault};
+      {p}_busy | {p}_ended << 1 | ({p}_whole === 1'b1) << {whole} | {p}_fault << {fault};
   wire {p}_t_valid = {p}_request && {p}_write && {here("tables")};
   assign {p}_ack = {p}_request && ({wait});
   wire {p}_write_now = {p}_ack && {p}_write;
@@ -96,12 +96,12 @@ def _plain(module: str, p: str, *, decoder: bool, tables: bool) -> str:
       {here("head_bytes")} ? {p}_head_words << 3 :
       {here("frame_bytes")} ? {p}_words << 3 : 0;
   always @(posedge clk)
-    if (rst) {{{p}_done, {p}_was_busy, {p}_part}} <= 0;
+    if (rst) {{{p}_ended, {p}_was_busy, {p}_part}} <= 0;
     else begin
       {p}_was_busy <= {p}_busy;
       if ({p}_t_valid && {p}_t_ready) {p}_part <= {p}_part + 1;
-      if ({command("start")}) {p}_done <= 0;
-      else if ({p}_was_busy && !{p}_busy) {p}_done <= 1;
+      if ({command("start")}) {p}_ended <= 0;
+      else if ({p}_was_busy && !{p}_busy) {p}_ended <= 1;
       if ({p}_write_now && {here("multiplier")}) {p}_multiplier <= {p}_value;
       if ({p}_write_now && {here("diffusion")}) {p}_diffusion <= {p}_value;
       if ({p}_write_now && {here("head", head.words)})
