@@ -32,6 +32,9 @@ sim: setup  ## cocotb benches on the emitted Verilog (WAVES=1 keeps waves)
 gates: setup  ## the same benches on the gates that synthesis for an ECP5 makes
 	$(PY) -m pytest -q -m gates tests/test_gates.py tests/test_ip_export.py
 
+site: setup  ## the documents as a site, in build/site
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build -q
+
 check: setup  ## ruff, mypy, import floors
 	$(VENV)/bin/ruff check && $(VENV)/bin/ruff format --check && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
 
@@ -77,4 +80,4 @@ docs: setup  ## regenerate the generated parts of docs/ and README
 clean:  ## remove everything that the other targets made
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup hil test soak sim gates check bench area bitstream flash boards results docs clean
+.PHONY: help setup hil test soak sim gates site check bench area bitstream flash boards results docs clean
