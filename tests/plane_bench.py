@@ -4,20 +4,62 @@ import random
 from dataclasses import replace
 
 import numpy as np
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import Out
 from tests.codec_bench import KINDS, Case, value_map, wire_blocks
 from tests.rans_bench import random_tables
 
 from fmzip.format import (
     BLOCK,
+    PLANES,
     RANS_TRANSFORMS,
+    ROW_SLOTS_MAX,
     Coder,
     Dtype,
     FrameConfig,
     Tile,
     Transform,
+    ceil_div,
 )
 from fmzip.reference import planes
 from fmzip.tables import Coding, Diffusion
+from fmzip_hw.planes import PlaneCoder
+from fmzip_hw.positions import WORD
+from fmzip_hw.stream import CreditFifo
+
+
+class QueuedCoder(wiring.Component):
+    """A ``PlaneCoder`` with a stream of slots behind it; all other members are its own."""
+
+    latency = 1 + PlaneCoder.latency + CreditFifo.latency
+
+    def __init__(self) -> None:
+        self._coder = PlaneCoder()
+        own = {"free", "leave", "ends", "o_valid", "o", "slot", "sets"}
+        members = self._coder.signature.members
+        super().__init__({
+            **{name: member for name, member in members.items() if name not in own},
+            "o": Out(stream.Signature(WORD)),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.coder = coder = self._coder
+        m.submodules.out = out = CreditFifo(WORD, depth=32)
+        wiring.connect(m, wiring.flipped(self.i), coder.i)
+        wiring.connect(m, out.o, wiring.flipped(self.o))
+        m.d.comb += [
+            *(getattr(coder, name).eq(getattr(self, name))
+              for name in ("head", "multiplier", "diffusion", "start")),
+            self.take.eq(coder.take),
+            self.done.eq(coder.done),
+            coder.free.eq(out.free),
+            out.reserve.eq(coder.leave),
+            out.put.eq(coder.o_valid),
+            out.payload.eq(coder.o),
+        ]  # fmt: skip
+        return m
 
 
 def numbers_of(case: Case, tile: Tile, diffusion: Diffusion) -> np.ndarray:
@@ -83,14 +125,16 @@ def plane_case(seed: int, pixels: int = 40) -> tuple[Case, Diffusion]:
     tile_rows, tile_cols = (
         min(whole, -(-int(rng.integers(1, whole + 1)) // side) * side) for whole in (height, width)
     )
+    channels = int(rng.choice([1, 3, 8, 9, 16, 24, 33, 64, 80]))
+    most = side * (ROW_SLOTS_MAX // (PLANES[transform] * ceil_div(channels, BLOCK)))
     config = FrameConfig(
-        int(rng.choice([1, 3, 8, 9, 16, 24, 33, 64, 80])),
+        channels,
         height,
         width,
         dtype=dtype,
         zero_point=int(rng.choice([low, low, 0, int(rng.integers(low, high + 1))])),
         tile_rows=tile_rows,
-        tile_cols=int(rng.choice([width, tile_cols])),
+        tile_cols=min(most, int(rng.choice([width, tile_cols]))),
         transform=transform,
         coder=Coder.RANS,
         step=round(64 * 2 ** rng.uniform(0, 9.9)) if rng.random() < 0.8 else 64,

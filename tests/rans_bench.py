@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Value
+from amaranth.hdl import Cat, Module, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
 
 from fmzip.format import (
     CONTEXTS,
@@ -26,6 +28,53 @@ from fmzip.format import (
 )
 from fmzip.reference import planes, rans
 from fmzip.tables import Tables
+from fmzip_hw.layout import HeadLayout, word_layout
+from fmzip_hw.pipeline import register, register_flag
+from fmzip_hw.ransencode import RansEncoder
+from fmzip_hw.slots import SlotSequencer
+from fmzip_hw.tables import ContextWrite, EntryWrite, LimitWrite
+
+
+class SequencedEncoder(wiring.Component):
+    """A ``RansEncoder`` with a stream of slots in front of it, as far away as the planes are."""
+
+    way = 9  # cycles from `enter` to the slot
+    tile_gap = RansEncoder.tile_gap + way
+
+    def __init__(self, depth: int):
+        self._depth = depth
+        super().__init__({
+            "head": In(HeadLayout),
+            "start": In(1),
+            "context": In(ContextWrite),
+            "entry": In(EntryWrite),
+            "limit": In(LimitWrite),
+            "i": In(stream.Signature(data.ArrayLayout(8, 8))),
+            "o": Out(stream.Signature(word_layout(8))),
+            "done": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.encoder = encoder = RansEncoder(self._depth)
+        m.submodules.sequencer = sequencer = SlotSequencer(RansEncoder.loop)
+        wiring.connect(m, encoder.o, wiring.flipped(self.o))
+        m.d.comb += [
+            *(getattr(encoder, name).eq(getattr(self, name))
+              for name in ("head", "context", "entry", "limit")),
+            sequencer.head.eq(self.head),
+            sequencer.start.eq(self.start),
+            sequencer.step.eq(encoder.enter),
+            self.i.ready.eq(sequencer.valid & encoder.free),
+            encoder.enter.eq(self.i.valid & self.i.ready),
+            encoder.ends.eq(sequencer.slot.ends_tile),
+            encoder.i_valid.eq(register_flag(m, encoder.enter, self.way)),
+            Cat(encoder.z).eq(register(m, Cat(self.i.payload), self.way)),
+            encoder.place.eq(register(m, sequencer.slot, self.way)),
+            encoder.sets.eq(register(m, sequencer.sets, self.way)),
+            self.done.eq(sequencer.done),
+        ]  # fmt: skip
+        return m
 
 
 def rans_config(

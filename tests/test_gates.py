@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from amaranth.hdl import Shape, Value, signed, unsigned
+from amaranth.hdl import Module, Shape, Value, signed, unsigned
 from amaranth.lib import wiring
 
 from fmzip.errors import ToolError
-from fmzip_hw.memory import BlockRam
+from fmzip_hw.adder import AND_NOT, OR, XOR, GatedAdder
+from fmzip_hw.memory import BlockRam, PairedTable
 from fmzip_hw.multiply import Multiplier
 from fmzip_sim import emit
 from fmzip_sim.tb import cases, runner
@@ -40,7 +41,7 @@ def side_by_side(make: Callable[[], Any], name: str, fix: str = "") -> tuple[int
     gates = emit.emit_verilog(component, f"{name}_gates", part=PART)
     plain = emit.emit_verilog(make(), f"{name}_plain")
     ports = [
-        (str(path[0]), len(Value.cast(value)), member.flow == wiring.In)
+        ("_".join(map(str, path)), len(Value.cast(value)), member.flow == wiring.In)
         for path, member, value in component.signature.flatten(component)
     ]
     inputs = [(port, size) for port, size, is_input in ports if is_input]
@@ -101,6 +102,43 @@ def test_block_ram_of_every_shape_is_the_plain_memory(width: int, depth: int) ->
 def test_a_word_that_is_read_while_it_is_written_comes_out_wrong() -> None:
     fix = "w_addr = w_addr & 1; r_addr = r_addr & 1;"
     assert side_by_side(lambda: BlockRam(36, 512), "ram_collision", fix)[0] > 100
+
+
+@pytest.mark.parametrize(("width", "depth"), [(20, 1024), (9, 2048)])
+@pytest.mark.xdist_group("gates cells")
+def test_a_paired_table_is_the_plain_memory_for_both_readers(width: int, depth: int) -> None:
+    fix = "w_addr = w_addr & 7; address_0 = address_0 & 7; address_1 = address_1 & 7; "
+    fix += "w_en = k % 8 < 2; if (w_addr == address_1) address_1 = address_1 ^ 1;"
+    wrong, netlist = side_by_side(lambda: PairedTable(width, depth), f"pair{width}", fix)
+    assert wrong == 0
+    assert netlist.count("DP16KD") == -(-width // (18 if depth == 1024 else 9))
+
+
+class Clocked(wiring.Component):
+    """An adder with a register behind it: the bench has a clock."""
+
+    def __init__(self, functions: list[int]):
+        self._adder = GatedAdder(functions)
+        super().__init__(self._adder.signature)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.adder = adder = self._adder
+        m.d.comb += [
+            getattr(adder, name).eq(getattr(self, name)) for name in ("a", "b", "control", "carry")
+        ]
+        m.d.sync += self.o.eq(adder.o)
+        return m
+
+
+@pytest.mark.parametrize("size", [1, 10, 15])
+@pytest.mark.xdist_group("gates cells")
+def test_a_gated_adder_is_one_carry_chain(size: int) -> None:
+    functions = [(XOR, AND_NOT, OR)[k % 3] for k in range(size)]
+    wrong, netlist = side_by_side(lambda: Clocked(functions), f"adder{size}")
+    assert wrong == 0
+    assert netlist.count("CCU2C") == size // 2 + 1
+    assert "LUT4" not in netlist
 
 
 @pytest.mark.parametrize(

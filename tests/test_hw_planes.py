@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from amaranth.hdl import ResetInserter, Signal
 from tests.codec_bench import Case, abandon, beat_payloads, begin, tile_beats, value_map, wire_beats
-from tests.plane_bench import coder_slots, decoded_beats, decoder_slots, plane_case
+from tests.plane_bench import (
+    QueuedCoder,
+    coder_slots,
+    decoded_beats,
+    decoder_slots,
+    plane_case,
+)
 from tests.stream_bench import PATTERNS, SHY, Transfer, simulate, transfer
 
 from fmzip.format import (
@@ -22,7 +28,7 @@ from fmzip.format import (
 )
 from fmzip.tables import Diffusion
 from fmzip_hw.diffuse import Diffuser
-from fmzip_hw.planes import PlaneCoder, PlaneScatter
+from fmzip_hw.planes import PlaneScatter
 
 STRONG = Diffusion(128, left=15, above=15, corner=15)
 
@@ -34,7 +40,7 @@ def case(kind: str, channels: int, height: int, width: int, **options: Any) -> C
 
 
 async def check_coder(
-    ctx: Any, dut: PlaneCoder, case: Case, diffusion: Diffusion, **options: Any
+    ctx: Any, dut: QueuedCoder, case: Case, diffusion: Diffusion, **options: Any
 ) -> Transfer:
     """A frame through the coder: its slots, and which lanes it takes."""
     ctx.set(dut.diffusion, asdict(diffusion))
@@ -71,7 +77,7 @@ def coded(case: Case) -> list[bool]:
 
 @pytest.mark.parametrize("group", range(2))
 def test_slots_equal_the_reference_under_any_stalls_frame_after_frame(group: int) -> None:
-    dut = PlaneCoder()
+    dut = QueuedCoder()
 
     async def bench(ctx):
         for seed in range(8 * group, 8 * group + 8):
@@ -102,7 +108,7 @@ def test_values_equal_the_reference_under_any_stalls_frame_after_frame(group: in
 def test_errors_at_the_ends_of_the_range_are_passed_on_as_the_reference_does(
     dtype: Dtype, zero: int
 ) -> None:
-    dut = PlaneCoder()
+    dut = QueuedCoder()
 
     async def bench(ctx):
         for rounding in (0, 128, 255):
@@ -131,7 +137,7 @@ def test_positions_and_rows_may_be_as_large_as_the_format_says(
     rows = 2 if width > 4 else side
     large = case("blob", channels, rows, width, transform=transform)
     diffusion = STRONG if transform == Transform.BYPASS else Diffusion()
-    coder = PlaneCoder()
+    coder = QueuedCoder()
 
     async def bench_coder(ctx):
         await check_coder(ctx, coder, large, diffusion)
@@ -149,7 +155,7 @@ def test_positions_and_rows_may_be_as_large_as_the_format_says(
 
 @pytest.mark.parametrize("transform", [Transform.BYPASS, Transform.NIBBLES, Transform.WHT4])
 def test_a_slot_per_cycle_from_eight_groups_on(transform: Transform) -> None:
-    dut = PlaneCoder()
+    dut = QueuedCoder()
     side = 2 if transform == Transform.WHT4 else 1
     even = case("blob", 64, 4 * side, 6 * side, transform=transform)
     diffusion = STRONG if transform == Transform.BYPASS else Diffusion()
@@ -168,7 +174,7 @@ def test_a_slot_per_cycle_from_eight_groups_on(transform: Transform) -> None:
 
 
 def test_slots_of_fewer_groups_wait_for_the_errors() -> None:
-    dut = PlaneCoder()
+    dut = QueuedCoder()
     narrow = case("blob", 24, 3, 10, transform=Transform.BYPASS)
 
     async def bench(ctx):
@@ -198,7 +204,7 @@ def test_slots_in_or_beats_out_every_cycle(transform: Transform) -> None:
 
 
 def test_reset_in_the_middle_of_a_frame_leaves_nothing_behind() -> None:
-    coder, scatter, reset = PlaneCoder(), PlaneScatter(), Signal()
+    coder, scatter, reset = QueuedCoder(), PlaneScatter(), Signal()
 
     async def bench_coder(ctx):
         for seed in range(3):

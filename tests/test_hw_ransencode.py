@@ -7,14 +7,19 @@ import numpy as np
 import pytest
 from amaranth.hdl import ResetInserter, Signal
 from tests.codec_bench import Case, abandon, begin
-from tests.rans_bench import CONFIGS, positions_of, random_tables, rans_config
+from tests.rans_bench import (
+    CONFIGS,
+    SequencedEncoder,
+    positions_of,
+    random_tables,
+    rans_config,
+)
 from tests.stream_bench import PATTERNS, SHY, simulate, transfer
 
 from fmzip.format import FrameConfig, TileMode, Transform, price, round_up
 from fmzip.reference import ransframe
 from fmzip.reference.rans import Model, model_of
 from fmzip.tables import Tables
-from fmzip_hw.ransencode import RansEncoder
 
 DEPTH = 256  # so that the buffers wrap around soon
 
@@ -107,7 +112,7 @@ async def check(
 
 def code_frames(seed: int) -> None:
     """A frame of each configuration, with random tables and stalls."""
-    dut = RansEncoder(DEPTH)
+    dut = SequencedEncoder(DEPTH)
 
     async def bench(ctx):
         for number, config in enumerate(CONFIGS):
@@ -132,7 +137,7 @@ def test_many_frames_equal_the_reference_under_any_stalls(seed: int) -> None:
 
 @pytest.mark.parametrize("kind", ["zero", "noise"])
 def test_a_slot_per_cycle_but_for_the_gap_between_tiles(kind: str) -> None:
-    dut = RansEncoder(DEPTH)
+    dut = SequencedEncoder(DEPTH)
     config = rans_config(Transform.BYPASS, 64, 3, 30, 1, 30)  # as large as the buffers allow
     tables = random_tables(Transform.BYPASS, random.Random(3))
 
@@ -140,7 +145,7 @@ def test_a_slot_per_cycle_but_for_the_gap_between_tiles(kind: str) -> None:
         await write_tables(ctx, dut, tables)
         seen = await check(ctx, dut, config, tables, 1, (kind,))
         gaps = np.diff(seen.fed_at) - 1
-        assert max(gaps) <= RansEncoder.tile_gap
+        assert max(gaps) <= SequencedEncoder.tile_gap
         if kind == "zero":  # others have escapes, which go one by one
             assert np.count_nonzero(gaps) == 2, "stalled within a tile"
 
@@ -148,7 +153,7 @@ def test_a_slot_per_cycle_but_for_the_gap_between_tiles(kind: str) -> None:
 
 
 def test_tiles_may_be_as_large_as_the_buffers_allow() -> None:
-    dut = RansEncoder(DEPTH)
+    dut = SequencedEncoder(DEPTH)
     config = rans_config(Transform.WHT4, 20, 6, 40, 2, 40, zero_point=128)
     tables = random_tables(Transform.WHT4, random.Random(1))
 
@@ -160,7 +165,7 @@ def test_tiles_may_be_as_large_as_the_buffers_allow() -> None:
 
 
 def test_after_a_reset_within_a_frame_the_next_one_is_coded() -> None:
-    inner = RansEncoder(DEPTH)
+    inner = SequencedEncoder(DEPTH)
     reset = Signal()
     dut = ResetInserter(reset)(inner)
     config = CONFIGS[1]

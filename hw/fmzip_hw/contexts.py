@@ -11,14 +11,13 @@ from fmzip.format import (
     BLOCK,
     CLASS_STARTS,
     CLASSES,
-    CONTEXTS,
     POSITION_SLOTS_MAX,
     ROW_SLOTS_MAX,
     Transform,
 )
 from fmzip_hw.blockcode import unipolar
 from fmzip_hw.layout import HeadLayout
-from fmzip_hw.memory import BlockRam
+from fmzip_hw.memory import BlockRam, paired_tables
 from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.slots import PLANES_MAX, SlotLayout
 from fmzip_hw.tables import STATISTIC_BITS, TOKEN_BITS, ContextWrite
@@ -107,17 +106,8 @@ class ContextFormer(wiring.Component):
         classes = Signal(_SIZE)
         self._store(m, classes, left, line, below)
         contexts = self._contexts(m, classes, left, line, above, below)
-        for lane, context in enumerate(contexts):
-            m.submodules[f"table{lane}"] = table = BlockRam(STATISTIC_BITS, CONTEXTS * PLANES_MAX)
-            m.d.comb += [
-                table.w_en.eq(self.write.en),
-                table.w_addr.eq(self.write.address),
-                table.w_data.eq(self.write.data),
-                table.r_addr.eq(context),
-                table.r_en.eq(1),
-                table.r_next.eq(1),
-                self.o[lane].eq(table.r_data),
-            ]
+        words = paired_tables(m, "table", STATISTIC_BITS, self.write, contexts)
+        m.d.comb += Cat(self.o).eq(Cat(words))
         return m
 
     def _classes(self, m: Module, plane0: list[Value]) -> Value:
@@ -194,11 +184,16 @@ class ContextFormer(wiring.Component):
             later.append(Mux(last, ahead, n))
             c0, c1, c2 = (_of(ram.r_data, lane) for ram in below)
             c2 = Mux(near2, _of(recent, lane), c2)
-            total = _table2(c0, _table2(c1, c2, _plus), lambda a, b: _plus((a + 1) >> 1, b))
+            # Half of it in the next cycle, since a context has all of that one to be chosen.
+            total = _table2(
+                register(m, c0),
+                register(m, _table2(c1, c2, _plus)),
+                lambda a, b: _plus((a + 1) >> 1, b),
+            )
             plane0.append(Mux(near0, _of(recent, lane), c0))
-            average = _table2(nw, Mux(last, n, ahead), lambda a, b: (a + b + 1) >> 1)
+            average = (Cat(1, nw) + Cat(1, Mux(last, n, ahead)))[2 : 2 + CLASS_BITS]
             w = register(m, Mux(flat, before, Mux(first, n, before)))
-            x = Array((w, register(m, average), register(m, plane0[lane]), register(m, total)))
+            x = Array((w, register(m, average), register(m, plane0[lane]), total))
             contexts.append(
                 Cat(
                     x[register(m, which)],

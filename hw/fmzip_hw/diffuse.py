@@ -13,7 +13,7 @@ from fmzip.format import (
     ROW_SLOTS_MAX,
     WEIGHT_BITS,
 )
-from fmzip_hw.adder import with_carry
+from fmzip_hw.adder import AND_NOT, OR, GatedAdder, with_carry
 from fmzip_hw.memory import BlockRam
 from fmzip_hw.multiply import Multiplier
 from fmzip_hw.pipeline import register, register_flag
@@ -49,7 +49,8 @@ class Diffuser(wiring.Component):
     """Numbers z of 8 coefficients per cycle: section 10.2 of the format, with error diffusion.
 
     Latency ``latency`` cycles, never stalls. The error of a position is there for the next one
-    ``loop`` cycles later: with weights, slots of the same group must be that far apart.
+    ``loop`` cycles later, and for the one below ``column_loop`` cycles later: with weights, slots
+    of the same group must be that far apart.
 
     Members
     -------
@@ -62,8 +63,9 @@ class Diffuser(wiring.Component):
     o : Out(8 x 8)
     """
 
-    latency = 7
+    latency = 8
     loop = 8
+    column_loop = latency + 1
 
     multiplier: In(MULTIPLIER_BITS)
     diffusion: In(DiffusionLayout)
@@ -85,7 +87,7 @@ class Diffuser(wiring.Component):
             above.r_addr.eq(place),
             above.w_addr.eq(register(m, place, cycles)),
             above.w_en.eq(register_flag(m, self.i_valid, cycles)),
-            before.r_addr.eq(register(m, group)),
+            before.r_addr.eq(register(m, group, 2)),
             before.w_addr.eq(register(m, group, cycles + 1)),
             before.w_en.eq(register_flag(m, self.i_valid, cycles + 1)),
             self.o_valid.eq(register_flag(m, self.i_valid, cycles)),
@@ -94,16 +96,25 @@ class Diffuser(wiring.Component):
             m.d.comb += [ram.r_en.eq(1), ram.r_next.eq(1)]
 
         # Both weights of an error of the row above in one product; none in the first row.
-        both = Cat(self.diffusion.above, Const(0, _TERM_BITS - WEIGHT_BITS), self.diffusion.corner)
-        both = register(m, Mux(self.slot.first_row, 0, both), above.latency)
-        first = register(m, self.slot.first, above.latency + 1)
+        corner = register(m, (-self.diffusion.corner)[: WEIGHT_BITS + 1])
+        both = Cat(self.diffusion.above, Const(0, _TERM_BITS - WEIGHT_BITS), corner).as_signed()
+        both = register(m, Mux(self.slot.first_row, 0, both).as_signed(), above.latency)
+        first = register(m, self.slot.first, above.latency + 2)
         is_unsigned = register(m, self.slot.unsigned, cycles - 2)
         errors, passed = [], []
         for lane in range(BLOCK):
             north, northwest = self._terms_above(m, lane, above, both)
             # What was passed on has 8 in it, so that the shift below rounds.
             carried = before.r_data.word_select(lane, _CARRY_BITS).as_signed()
-            total = register(m, Mux(first, _HALF, carried) + north)[:_SUM_BITS].as_signed()
+            m.submodules[f"neighbours{lane}"] = neighbours = GatedAdder(
+                [OR if _HALF >> k & 1 else AND_NOT for k in range(_SUM_BITS)]
+            )
+            m.d.comb += [
+                neighbours.a.eq(north),
+                neighbours.b.eq(carried),
+                neighbours.control.eq(first),  # _HALF in place of what was passed on
+            ]
+            total = register(m, neighbours.o.as_signed())
             whole, rounds = self._steps(m, lane)
             level = register(m, with_carry(whole, total >> WEIGHT_BITS, rounds)[:_LEVEL_BITS])
             error, number = self._rounded(m, level.as_signed(), is_unsigned)
@@ -123,9 +134,7 @@ class Diffuser(wiring.Component):
 
         The latter comes when this position's error has been weighted.
         """
-        m.submodules[f"north{lane}"] = north = Multiplier(
-            signed(ERROR_BITS), unsigned(len(both)), held=False
-        )
+        m.submodules[f"north{lane}"] = north = Multiplier(signed(ERROR_BITS), both.shape())
         m.d.comb += [
             north.a.eq(above.r_data.word_select(lane, ERROR_BITS).as_signed()),
             north.b.eq(both),
@@ -133,7 +142,7 @@ class Diffuser(wiring.Component):
         low = north.o[:_TERM_BITS].as_signed()
         high = north.o[_TERM_BITS : 2 * _TERM_BITS].as_signed()
         # Where the lower product is negative it has taken one off the upper one.
-        rest = register(m, with_carry(~high, Const(_HALF, _TERM_BITS).as_signed(), ~low[-1]))
+        rest = register(m, with_carry(high, Const(_HALF, _TERM_BITS).as_signed(), low[-1]))
         spent = above.latency + north.latency + 1
         return low, register(m, rest, self.latency + 1 - spent)
 
@@ -146,7 +155,7 @@ class Diffuser(wiring.Component):
         )
         m.d.comb += [steps.a.eq(self.i[lane]), steps.b.eq(self.multiplier)]
         shift = RANS_FRACTION_BITS
-        found = register(m, steps.o[shift - 1 :], 2)
+        found = register(m, steps.o[shift - 1 :], 3)
         return found[1 : _LEVEL_BITS + 1].as_signed(), found[0]
 
     def _rounded(self, m: Module, level: Value, is_unsigned: Value) -> tuple[Value, Value]:

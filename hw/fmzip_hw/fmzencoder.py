@@ -5,11 +5,11 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fmzip.format import BLOCK, MULTIPLIER_BITS
-from fmzip_hw.diffuse import DiffusionLayout
+from fmzip_hw.diffuse import Diffuser, DiffusionLayout
 from fmzip_hw.layout import HeadLayout, word_layout
 from fmzip_hw.planes import PlaneCoder
 from fmzip_hw.positions import WORD
-from fmzip_hw.ransencode import RansEncoder
+from fmzip_hw.ransencode import RING_SLOTS, RansEncoder
 from fmzip_hw.tables import ContextWrite, EntryWrite, LimitWrite
 
 
@@ -17,6 +17,10 @@ class FmzEncoder(wiring.Component):
     """Codes a feature map, 8 values per cycle: the tiles of ``fmzip.reference.ransframe``.
 
     How many cycles a tile takes is said of ``PlaneCoder`` and ``RansEncoder``.
+
+    Parameters
+    ----------
+    ring_slots : slots of the tile buffers, a power of two; a tile may have 15/16 of it
 
     Members
     -------
@@ -45,20 +49,32 @@ class FmzEncoder(wiring.Component):
     o: Out(stream.Signature(word_layout(BLOCK)))
     done: Out(1)
 
+    def __init__(self, ring_slots: int = RING_SLOTS):
+        self._rans = RansEncoder(ring_slots)
+        super().__init__()
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.planes = planes = PlaneCoder()
-        m.submodules.rans = rans = RansEncoder()
+        m.submodules.rans = rans = self._rans
         wiring.connect(m, wiring.flipped(self.i), planes.i)
-        wiring.connect(m, planes.o, rans.i)
         wiring.connect(m, rans.o, wiring.flipped(self.o))
-        for part in (planes, rans):
-            m.d.comb += [part.head.eq(self.head), part.start.eq(self.start)]
+        assert rans.loop <= Diffuser.loop
         m.d.comb += [
+            planes.head.eq(self.head),
+            planes.start.eq(self.start),
+            planes.free.eq(rans.free),
+            rans.head.eq(self.head),
+            rans.enter.eq(planes.leave),
+            rans.ends.eq(planes.ends),
+            rans.i_valid.eq(planes.o_valid),
+            rans.z.eq(planes.o),
+            rans.place.eq(planes.slot),
+            rans.sets.eq(planes.sets),
             planes.multiplier.eq(self.multiplier),
             planes.diffusion.eq(self.diffusion),
             self.take.eq(planes.take),
-            self.done.eq(planes.done & rans.done),
+            self.done.eq(planes.done),
             rans.context.eq(self.context),
             rans.entry.eq(self.entry),
             rans.limit.eq(self.limit),

@@ -1,6 +1,6 @@
-"""Registers and delays for pipelines that never stall."""
+"""Registers and delays for pipelines that never stall; counters."""
 
-from amaranth.hdl import Module, Signal, Value, ValueLike
+from amaranth.hdl import Cat, Const, Module, Signal, Value, ValueLike
 
 
 def register(m: Module, value: ValueLike, cycles: int = 1, *, enable: ValueLike = 1) -> Signal:
@@ -22,3 +22,9 @@ def register_flag(m: Module, value: ValueLike, cycles: int = 1) -> Signal:
         m.d.sync += held.eq(value)
         value = held
     return value
+
+
+def up_or_down(value: Value, down: Value) -> Value:
+    """``value - 1`` if ``down``, else ``value + 1``, modulo its range, in one carry chain."""
+    size = len(value)
+    return (value + Cat(Const(1, 1), down.replicate(size - 1)))[:size]

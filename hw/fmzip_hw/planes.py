@@ -10,6 +10,7 @@ from fmzip.format import (
     MULTIPLIER_BITS,
     PLANES,
     RANS_STEP_PER_LSB,
+    STATE_SETS,
     Dtype,
     Transform,
 )
@@ -19,10 +20,10 @@ from fmzip_hw.diffuse import COEFFICIENT_BITS, Diffuser, DiffusionLayout, PlaneS
 from fmzip_hw.layout import HeadLayout, beat_layout
 from fmzip_hw.multiply import Multiplier
 from fmzip_hw.pipeline import register, register_flag
-from fmzip_hw.positions import BANKS, WORD, PositionBuffer, spatial
+from fmzip_hw.positions import BANKS, WORD, PositionBuffer, Rounds, spatial
 from fmzip_hw.reconstruct import zero_of
 from fmzip_hw.sequence import DownCounter
-from fmzip_hw.slots import SlotSequencer, slot_layout
+from fmzip_hw.slots import SlotLayout, SlotSequencer, slot_layout
 from fmzip_hw.stream import CreditFifo
 
 _SETTLE = 4  # cycles in which what follows from a new head is computed
@@ -48,8 +49,10 @@ def butterfly(m: Module, four: list[Value], number: Value) -> Signal:
     The sums of coefficients make pixels, too: the matrix is its own transpose.
     """
     one_later = register(m, number[1])
-    first, second = (register(m, add_or_subtract(four[k], four[k + 1], number[0])) for k in (0, 2))
-    return register(m, add_or_subtract(first, second, one_later))
+    first, second = (
+        register(m, add_or_subtract(m, four[k], four[k + 1], number[0])) for k in (0, 2)
+    )
+    return register(m, add_or_subtract(m, first, second, one_later))
 
 
 class PlaneGather(wiring.Component):
@@ -57,7 +60,7 @@ class PlaneGather(wiring.Component):
 
     A beat per cycle comes and a slot per cycle leaves, as long as there are as many: with NIBBLES
     a position leaves twice. A slot leaves when its whole position is there. Two positions are
-    held. Slots of the same group in two positions are ``Diffuser.loop`` cycles apart, or more.
+    held. Slots of the same group in two positions are as far apart as ``Diffuser`` wants.
 
     Members
     -------
@@ -67,9 +70,10 @@ class PlaneGather(wiring.Component):
     take : Out, how many lanes of the next beat are values; the others are ignored
     done : Out(1), all values of the frame have been taken
     free : In(1), a slot may leave in this cycle; ``leave`` : Out(1), it does
+    ends : Out(1), with ``leave``: it is the tile's last one
     o_valid : Out(1), a slot is there, ``latency`` cycles behind ``leave``
     o : Out(8 x signed(11)), its coefficients; 0 in lanes without a channel
-    slot : Out(PlaneSlot)
+    slot, sets : Out(SlotLayout), Out(4), see ``SlotSequencer``
     """
 
     latency = PositionBuffer.latency + 3
@@ -81,14 +85,16 @@ class PlaneGather(wiring.Component):
     done: Out(1, init=1)
     free: In(1)
     leave: Out(1)
+    ends: Out(1)
     o_valid: Out(1)
     o: Out(data.ArrayLayout(signed(COEFFICIENT_BITS), BLOCK))
-    slot: Out(PlaneSlot)
+    slot: Out(SlotLayout)
+    sets: Out(range(STATE_SETS + 1))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.buffer = buffer = PositionBuffer()
-        m.submodules.sequencer = sequencer = SlotSequencer(Diffuser.loop)
+        m.submodules.sequencer = sequencer = SlotSequencer(Diffuser.loop, Diffuser.column_loop)
         head, slot = self.head, sequencer.slot
         tail = register(m, head.channels[:3])
         begin = register_flag(m, self.start, _SETTLE)
@@ -97,20 +103,31 @@ class PlaneGather(wiring.Component):
             buffer.head.eq(head),
             buffer.start.eq(begin),
             buffer.i_rounds.eq(register(m, pixels_of(head))),
-            buffer.o_rounds.eq(register(m, planes_of(head))),
             buffer.put.eq(put),
             buffer.i.eq(self.i.payload),
             buffer.halves.eq(0b11),
             buffer.take.eq(self.leave),
+            buffer.o_group.eq(slot.group),
+            buffer.o_end.eq(slot.ends_position),
             self.take.eq(Mux(buffer.i_last_group & tail.any(), tail, BLOCK)),
             sequencer.head.eq(head),
             sequencer.start.eq(self.start),
             sequencer.step.eq(self.leave),
             self.leave.eq(buffer.some & sequencer.valid & self.free),
+            self.ends.eq(slot.ends_tile),
+            self.slot.eq(register(m, slot, self.latency)),
+            self.sets.eq(register(m, sequencer.sets, self.latency)),
             self.o_valid.eq(register_flag(m, self.leave, self.latency)),
         ]
-        opened = self._count(m, begin, put & buffer.i_end)
-        m.d.comb += self.i.ready.eq(opened & buffer.room)
+        ends = put & buffer.i_end
+        opened = self._count(m, begin, ends)
+        # Positions are counted a cycle late. Those of one word may follow each other only then;
+        # they leave more slowly in any case.
+        counting = register_flag(m, ends & register(m, (head.channels <= BLOCK) & ~spatial(head)))
+        m.d.comb += [
+            self.i.ready.eq(opened & buffer.room & ~counting),
+            self.done.eq(~opened & sequencer.done),
+        ]
 
         # Values of int8 have a sign; the zero point comes off the sums, where it does not cancel.
         is_signed = register(m, head.dtype == Dtype.INT8)
@@ -125,13 +142,6 @@ class PlaneGather(wiring.Component):
             total = butterfly(m, four, number)
             value = Mux(keep[lane], total - offset, 0)[:COEFFICIENT_BITS]
             m.d.comb += self.o[lane].eq(register(m, value))
-        notes = Signal(PlaneSlot)
-        first_plane = (slot.plane == 0) | (head.transform == Transform.NIBBLES)
-        m.d.comb += notes.unsigned.eq(register(m, unipolar(head)) & first_plane)
-        for name in PlaneSlot.members:
-            if name != "unsigned":
-                m.d.comb += notes[name].eq(slot[name])
-        m.d.comb += self.slot.eq(register(m, notes, self.latency))
         return m
 
     def _count(self, m: Module, begin: Value, step: Value) -> Value:
@@ -151,31 +161,31 @@ class PlaneGather(wiring.Component):
                 counter.load.eq(begin),
             ]
         across, down = counters
-        m.d.comb += [across.step.eq(step), down.step.eq(step & across.last)]
-        with m.If(self.start):
-            m.d.sync += self.done.eq(0)
+        late = register_flag(m, step)
+        m.d.comb += [across.step.eq(late), down.step.eq(late & across.last)]
         with m.If(begin):
             m.d.sync += opened.eq(1)
         with m.Elif(step & across.last & down.last):
-            m.d.sync += [opened.eq(0), self.done.eq(1)]
+            m.d.sync += opened.eq(0)
         return opened
 
 
 class PlaneCoder(wiring.Component):
     """Numbers z of a frame's slots from its values: section 10.2 of the format.
 
-    A beat per cycle comes and a slot per cycle leaves, see ``PlaneGather``; the slots of a
-    position begin to leave ``latency`` cycles behind its last beat. With NIBBLES both slots of a
-    group have z, not a part of it. Some 40 slots are held under backpressure.
+    A beat per cycle comes and a slot per cycle leaves, see ``PlaneGather``, whose slots do not
+    stall on their way. With NIBBLES both slots of a group have z, not a part of it.
 
     Members
     -------
-    head, start, i, take, done : of ``PlaneGather``
+    head, start, i, take, done, free, leave, ends : of ``PlaneGather``
     multiplier, diffusion : of ``Diffuser``
-    o : Out(stream of 8 x 8), slots in wire order
+    o_valid : Out(1), a slot is there, ``latency`` cycles behind ``leave``
+    o : Out(8 x 8)
+    slot, sets : of ``PlaneGather``
     """
 
-    latency = 1 + PlaneGather.latency + Diffuser.latency + CreditFifo.latency
+    latency = PlaneGather.latency + Diffuser.latency
 
     head: In(HeadLayout)
     multiplier: In(MULTIPLIER_BITS)
@@ -184,15 +194,20 @@ class PlaneCoder(wiring.Component):
     i: In(stream.Signature(WORD))
     take: Out(range(BLOCK + 1))
     done: Out(1, init=1)
-    o: Out(stream.Signature(WORD))
+    free: In(1)
+    leave: Out(1)
+    ends: Out(1)
+    o_valid: Out(1)
+    o: Out(WORD)
+    slot: Out(SlotLayout)
+    sets: Out(range(STATE_SETS + 1))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.gather = gather = PlaneGather()
         m.submodules.diffuser = diffuser = Diffuser()
-        m.submodules.out = out = CreditFifo(WORD, depth=32)
         wiring.connect(m, wiring.flipped(self.i), gather.i)
-        wiring.connect(m, out.o, wiring.flipped(self.o))
+        first_plane = (gather.slot.plane == 0) | (self.head.transform == Transform.NIBBLES)
         m.d.comb += [
             diffuser.multiplier.eq(self.multiplier),
             diffuser.diffusion.eq(self.diffusion),
@@ -200,14 +215,20 @@ class PlaneCoder(wiring.Component):
             gather.start.eq(self.start),
             self.take.eq(gather.take),
             self.done.eq(gather.done),
-            gather.free.eq(out.free),
-            out.reserve.eq(gather.leave),
+            gather.free.eq(self.free),
+            self.leave.eq(gather.leave),
+            self.ends.eq(gather.ends),
             diffuser.i_valid.eq(gather.o_valid),
             diffuser.i.eq(gather.o),
-            diffuser.slot.eq(gather.slot),
-            out.put.eq(diffuser.o_valid),
-            out.payload.eq(diffuser.o),
+            diffuser.slot.unsigned.eq(register(m, unipolar(self.head)) & first_plane),
+            self.o_valid.eq(diffuser.o_valid),
+            self.o.eq(diffuser.o),
+            self.slot.eq(register(m, gather.slot, diffuser.latency)),
+            self.sets.eq(register(m, gather.sets, diffuser.latency)),
         ]
+        for name in PlaneSlot.members:
+            if name != "unsigned":
+                m.d.comb += diffuser.slot[name].eq(gather.slot[name])
         return m
 
 
@@ -236,6 +257,7 @@ class PlaneScatter(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.buffer = buffer = PositionBuffer()
+        m.submodules.leaving = leaving = Rounds()
         m.submodules.out = out = CreditFifo(beat_layout(BLOCK), depth=32)
         wiring.connect(m, out.o, wiring.flipped(self.o))
         head = self.head
@@ -253,7 +275,12 @@ class PlaneScatter(wiring.Component):
             buffer.head.eq(head),
             buffer.start.eq(begin),
             buffer.i_rounds.eq(register(m, planes_of(head))),
-            buffer.o_rounds.eq(register(m, pixels_of(head))),
+            leaving.head.eq(head),
+            leaving.start.eq(begin),
+            leaving.rounds.eq(register(m, pixels_of(head))),
+            leaving.step.eq(take),
+            buffer.o_group.eq(leaving.group),
+            buffer.o_end.eq(leaving.end),
             buffer.i_whole.eq(slot.raw & ~register(m, spatial(head))),
             self.i.ready.eq(opened & buffer.room),
             put.eq(self.i.valid & self.i.ready),
@@ -273,16 +300,16 @@ class PlaneScatter(wiring.Component):
         cycles = buffer.latency + _VALUE_CYCLES
         m.d.comb += [
             out.put.eq(register_flag(m, take, cycles)),
-            out.payload.last.eq(register(m, buffer.o_end & buffer.o_mark, cycles)),
+            out.payload.last.eq(register(m, leaving.end & buffer.o_mark, cycles)),
             out.payload.keep.eq(
-                register(m, Mux(buffer.o_last_group, in_tail, (1 << BLOCK) - 1), cycles)
+                register(m, Mux(leaving.last_group, in_tail, (1 << BLOCK) - 1), cycles)
             ),
         ]
         for lane in range(BLOCK):
-            m.d.comb += out.payload.data[lane].eq(self._value(m, lane, buffer))
+            m.d.comb += out.payload.data[lane].eq(self._value(m, lane, buffer, leaving.round))
         return m
 
-    def _value(self, m: Module, lane: int, buffer: PositionBuffer) -> Value:
+    def _value(self, m: Module, lane: int, buffer: PositionBuffer, pixel: Value) -> Value:
         """The value of a lane, ``_VALUE_CYCLES`` behind the buffer."""
         head = self.head
         wide, one_sided = register(m, spatial(head)), register(m, unipolar(head))
@@ -294,7 +321,7 @@ class PlaneScatter(wiring.Component):
             folded = Cat(z[1:] ^ z[0].replicate(7), z[0])
             q = Mux(plain, Cat(z, 0), Cat(folded, folded[-1]))
             numbers.append(register(m, q.as_signed()))
-        pixel = register(m, buffer.o_round, buffer.latency + 1)
+        pixel = register(m, pixel, buffer.latency + 1)
         total = butterfly(m, list(numbers), pixel)
 
         m.submodules[f"steps{lane}"] = steps = Multiplier(total.shape(), unsigned(_STEP_BITS))

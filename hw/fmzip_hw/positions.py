@@ -81,16 +81,16 @@ class Rounds(wiring.Component):
 class PositionBuffer(wiring.Component):
     """Holds two positions, each of which comes in one order and leaves in another.
 
-    A position comes in ``i_rounds`` rounds of G words, and leaves in ``o_rounds`` rounds of G. One
-    word per cycle comes and one leaves. With 2 x 2 pixels round r is bank r, and what leaves is
-    the words of all banks; else a group has one place only, which may be written in halves, and
-    the other banks give 0.
+    A position comes in ``i_rounds`` rounds of G words, and leaves group by group as often as its
+    owner counts. One word per cycle comes and one leaves. With 2 x 2 pixels round r is bank r, and
+    what leaves is the words of all banks; else a group has one place only, which may be written in
+    halves, and the other banks give 0.
 
     Members
     -------
     head : In(HeadLayout), for transform and channels; constant during a frame
     start : In(1), begin a frame, two cycles or more behind a change of ``head``
-    i_rounds, o_rounds : In(3), 1 to 4; constant during a frame
+    i_rounds : In(3), 1 to 4; constant during a frame
     room : Out(1), a word may be put
     put : In(1), put ``i``
     i : In(8 x 8)
@@ -100,17 +100,16 @@ class PositionBuffer(wiring.Component):
     i_mark : In(1), a mark of the position, with its last word
     some : Out(1), a word may be taken
     take : In(1), take a word: it is on ``o`` ``latency`` cycles later
-    o_round : Out(2), o_last_group, o_end : Out(1), where the next word to be taken belongs
+    o_group : In, group of the word that is taken; o_end : In(1), it is the position's last one
     o_mark : Out(1), the mark of its position
     o : Out(4 x 8 x 8)
     """
 
-    latency = BlockRam.latency
+    latency = BlockRam.latency + 1
 
     head: In(HeadLayout)
     start: In(1)
     i_rounds: In(range(BANKS + 1))
-    o_rounds: In(range(BANKS + 1))
     room: Out(1)
     put: In(1)
     i: In(WORD)
@@ -122,35 +121,28 @@ class PositionBuffer(wiring.Component):
     i_end: Out(1)
     some: Out(1)
     take: In(1)
-    o_round: Out(ceil_log2(BANKS))
-    o_last_group: Out(1)
-    o_end: Out(1)
+    o_group: In(GROUP_BITS - 1)
+    o_end: In(1)
     o_mark: Out(1)
     o: Out(data.ArrayLayout(WORD, BANKS))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.coming = coming = Rounds()
-        m.submodules.leaving = leaving = Rounds()
         wide = register(m, spatial(self.head))
         full = Signal(range(3))  # pages that are complete
         i_page, o_page = Signal(), Signal()
-        put_end, take_end = self.put & coming.end, self.take & leaving.end
+        put_end, take_end = self.put & coming.end, self.take & self.o_end
         m.d.comb += [
             coming.rounds.eq(self.i_rounds),
             coming.step.eq(self.put),
             coming.whole.eq(self.i_whole),
-            leaving.rounds.eq(self.o_rounds),
-            leaving.step.eq(self.take),
             self.i_round.eq(coming.round),
             self.i_last_group.eq(coming.last_group),
             self.i_end.eq(coming.end),
-            self.o_round.eq(leaving.round),
-            self.o_last_group.eq(leaving.last_group),
-            self.o_end.eq(leaving.end),
+            coming.head.eq(self.head),
+            coming.start.eq(self.start),
         ]
-        for rounds in (coming, leaving):
-            m.d.comb += [rounds.head.eq(self.head), rounds.start.eq(self.start)]
         marks = Signal(2)
         with m.If(put_end):
             m.d.sync += [i_page.eq(~i_page), marks.bit_select(i_page, 1).eq(self.i_mark)]
@@ -164,8 +156,8 @@ class PositionBuffer(wiring.Component):
         m.d.comb += self.o_mark.eq(marks.bit_select(o_page, 1))
 
         i_bank = Mux(wide, coming.round, coming.group[: len(coming.round)])
-        o_bank = leaving.group[: len(leaving.round)]
-        there = register(m, Mux(wide, (1 << BANKS) - 1, 1 << o_bank)[:BANKS], self.latency)
+        o_bank = self.o_group[: len(coming.round)]
+        there = register(m, Mux(wide, (1 << BANKS) - 1, 1 << o_bank)[:BANKS], BlockRam.latency)
         lanes = [Value.cast(lane) for lane in self.i]
         for bank in range(BANKS):
             read = []
@@ -179,12 +171,13 @@ class PositionBuffer(wiring.Component):
                     ram.w_data.eq(Cat(lane[part] for lane in lanes)),
                     ram.r_en.eq(1),
                     ram.r_next.eq(1),
-                    ram.r_addr.eq(self._address(o_page, leaving.group, wide)),
+                    ram.r_addr.eq(self._address(o_page, self.o_group, wide)),
                 ]
                 read.append(ram.r_data)
-            for lane in range(BLOCK):
-                halves = Cat(r.word_select(lane, _HALF) for r in read)
-                m.d.comb += self.o[bank][lane].eq(Mux(there[bank], halves, 0))
+            # The 0 is the reset of a register: it needs no cell.
+            lanes_read = (r.word_select(lane, _HALF) for lane in range(BLOCK) for r in read)
+            word = register(m, Mux(there[bank], Cat(lanes_read), 0))
+            m.d.comb += Value.cast(self.o[bank]).eq(word)
         return m
 
     def _address(self, page: Value, group: Value, wide: Value) -> Value:

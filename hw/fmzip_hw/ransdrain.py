@@ -1,6 +1,6 @@
 """From the bytes of tiles, which came backwards, to the words of a frame."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -8,10 +8,10 @@ from amaranth.utils import exact_log2
 from fmzip.format import BLOCK
 from fmzip_hw.layout import HeadLayout, word_layout
 from fmzip_hw.memory import BlockRam
-from fmzip_hw.pipeline import register, register_flag
+from fmzip_hw.pipeline import register, register_flag, up_or_down
 from fmzip_hw.ransreverse import ESCAPE_BITS, TileLayout
 from fmzip_hw.sequence import DownCounter
-from fmzip_hw.stream import CreditFifo, Slice
+from fmzip_hw.stream import CreditFifo
 
 _WORD = 8 * BLOCK
 _BURST_LOG2_MIN = exact_log2(BLOCK)
@@ -69,7 +69,6 @@ class RansDrain(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.memory = memory = BlockRam(_WORD, self._depth)
-        m.submodules.queue = queue = Slice(self._plan)
         m.submodules.escapes = escapes = EscapeWords()
         m.submodules.aligner = aligner = WordAligner()
         m.submodules.left = left = DownCounter(self._depth.bit_length())
@@ -77,13 +76,19 @@ class RansDrain(wiring.Component):
         wiring.connect(m, wiring.flipped(self.escapes), escapes.i)
         wiring.connect(m, out.o, wiring.flipped(self.o))
         drop, finished = Signal(), Signal()
-        plan = queue.o.payload
-        self._fill(m, memory, queue, Mux(drop, plan.words, 0))
+        # There are no more tiles than these two have places for.
+        waiting, plan = Signal(self._plan, reset_less=True), Signal(self._plan, reset_less=True)
+        waits, valid = Signal(), Signal()  # there is such a plan
+        added = self._fill(m, memory, waiting, Mux(drop, plan.words, 0))
+        with m.If(~valid):
+            m.d.sync += [plan.eq(waiting), valid.eq(waits), waits.eq(0)]
+        with m.Elif(finished):
+            m.d.sync += valid.eq(0)
+        with m.If(added):
+            m.d.sync += waits.eq(1)
         tiles = Signal(range(_TILES + 1))
-        with m.If(self.taken & ~finished):
-            m.d.sync += tiles.eq(tiles + 1)
-        with m.Elif(finished & ~self.taken):
-            m.d.sync += tiles.eq(tiles - 1)
+        with m.If(self.taken ^ finished):
+            m.d.sync += tiles.eq(up_or_down(tiles, finished))
         m.d.comb += self.full.eq(tiles == _TILES)
 
         mask = Signal(_BURST_WORDS_BITS)  # of the number of a burst's words, which begins at 0
@@ -108,13 +113,12 @@ class RansDrain(wiring.Component):
             escapes.count.eq(plan.tile.escapes),
             out.reserve.eq(escapes.reserve | (issue & ~first)),
             finished.eq(issue & aligner.last),
-            queue.o.ready.eq(finished),
         ]
         with m.FSM():
             with m.State("idle"):
                 m.d.sync += [address.eq(plan.first), first.eq(1), number.eq(0)]
                 m.d.comb += left.load.eq(1)
-                with m.If(queue.o.valid & ~escapes.dropping):
+                with m.If(valid & ~escapes.dropping):
                     m.d.comb += [escapes.start.eq(~plan.tile.raw), escapes.drop.eq(plan.tile.raw)]
                     m.next = "escapes"
                     with m.If(plan.tile.raw):
@@ -145,30 +149,36 @@ class RansDrain(wiring.Component):
         ]
         return m
 
-    def _fill(self, m: Module, memory: BlockRam, queue: Slice, drop: Value) -> None:
-        """Write words at descending addresses; a tile's first word is the one written last."""
+    def _fill(self, m: Module, memory: BlockRam, plan: data.View, drop: Value) -> Value:
+        """Write words at descending addresses; a tile's first word is the one written last.
+
+        When a tile is complete, its plan is set; returns when that is.
+        """
         place = Signal(range(self._depth))
         words = Signal(range(self._depth + 1))
         held = Signal(range(self._depth + 1))
         done = register_flag(m, self.done)
+        tile, offset = register(m, self.tile), register(m, self.offset)
         m.d.comb += [
             memory.w_en.eq(self.write),
             memory.w_addr.eq(place),
             memory.w_data.eq(self.bits),
-            queue.i.valid.eq(done),
-            queue.i.payload.tile.eq(register(m, self.tile)),
-            queue.i.payload.offset.eq(register(m, self.offset)),
-            queue.i.payload.first.eq(place + 1),
-            queue.i.payload.words.eq(words),
         ]
         with m.If(done):
-            m.d.sync += words.eq(0)
+            m.d.sync += [
+                plan.tile.eq(tile),
+                plan.offset.eq(offset),
+                plan.first.eq(place + 1),
+                plan.words.eq(words),
+                words.eq(0),
+            ]
         with m.If(self.write):
             m.d.sync += [place.eq(place - 1), words.eq(words + 1)]
         m.d.sync += [
             held.eq(held + register_flag(m, self.write) - register_flag(m, drop)),
             self.hold.eq(held > self._depth - self._in_flight),
         ]
+        return done
 
 
 class EscapeWords(wiring.Component):
@@ -283,7 +293,10 @@ class WordAligner(wiring.Component):
         with m.If(register_flag(m, self.zero, fetch + 1)):
             m.d.sync += current.eq(0)
         # Bytes of the word before come first, as many as it had left.
-        of_before = [register(m, k < BLOCK - offset) for k in range(BLOCK)]
+        of_before = [
+            register(m, Const((1 << BLOCK - k) - 1, BLOCK).bit_select(offset, 1))
+            for k in range(BLOCK)
+        ]
         valid = register_flag(m, self.valid, self.latency)
         before = register(m, current, enable=valid)
         m.d.comb += [

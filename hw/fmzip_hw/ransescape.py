@@ -75,7 +75,7 @@ class EscapeMerger(wiring.Component):
             m.d.sync += [escapes.eq(escapes >> 8), bytes_held.eq(bytes_held - 1), left.eq(left - 1)]
             m.d.sync += [some.eq(bytes_held != 1), more.eq(left != 1)]
 
-        lowest = Cat(pending[lane] & ~pending[:lane].any() for lane in range(BLOCK))
+        lowest = lowest_flag(pending)
         others = pending & ~lowest
         m.d.comb += [
             out.i.payload.eq(held),
@@ -111,13 +111,28 @@ class EscapeMerger(wiring.Component):
         return m
 
 
+def lowest_flag(flags: Value) -> Value:
+    """The lowest flag that is set; no carry chain."""
+    return Cat(flags[k] & ~flags[:k].any() for k in range(len(flags)))
+
+
+def several(flags: Value) -> Value:
+    """More than one flag is set."""
+    return _counted(flags)[1]
+
+
 def _exactly_one(flags: Value) -> Value:
-    """One flag is set; not one carry behind the other."""
-    found = [(flag, Const(0, 1)) for flag in flags]  # any, more than one
+    """One flag is set."""
+    some, many = _counted(flags)
+    return some & ~many
+
+
+def _counted(flags: Value) -> tuple[Value, Value]:
+    """Whether any flag is set, and more than one; not one carry behind the other."""
+    found = [(flag, Const(0, 1)) for flag in flags]
     while len(found) > 1:
         found = [
             (a | b, many_a | many_b | (a & b))
             for (a, many_a), (b, many_b) in zip(found[0::2], found[1::2], strict=True)
         ]
-    ((some, many),) = found
-    return some & ~many
+    return found[0]

@@ -5,13 +5,13 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from fmzip.format import BLOCK, ESCAPE, STATISTICS_MAX, Transform
+from fmzip.format import BLOCK, ESCAPE, STATE_SETS, STATISTICS_MAX, Transform
 from fmzip_hw.contexts import ContextFormer
 from fmzip_hw.layout import HeadLayout
 from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.ransjudge import EscapedLayout, EscapeSerial, Judge
 from fmzip_hw.ransreverse import PassedLayout, TileLayout
-from fmzip_hw.slots import SlotSequencer
+from fmzip_hw.slots import SlotLayout
 from fmzip_hw.stream import CreditFifo
 from fmzip_hw.tables import TOKEN_BITS, ContextWrite, EntryWrite, LimitWrite
 
@@ -19,49 +19,54 @@ from fmzip_hw.tables import TOKEN_BITS, ContextWrite, EntryWrite, LimitWrite
 class ForwardPass(wiring.Component):
     """Finds the statistic of each symbol, and at the end of a tile how it is stored.
 
-    A slot per cycle, but for the pauses of ``SlotSequencer``, and for as many cycles as it has
-    escapes: they go byte by byte. ``latency`` cycles from a slot to ``write``; ``tile_gap``
-    cycles pass between two tiles.
+    A slot per cycle, but for as many cycles as it has escapes: they go byte by byte. Slots come
+    without stalls, the same number of cycles behind ``enter``; those of the same group in two
+    planes or positions ``loop`` cycles apart, or more. ``latency`` cycles from a slot to ``write``;
+    ``tile_gap`` cycles and those from ``enter`` to the slot pass between two tiles.
 
     Members
     -------
     head : In(HeadLayout), constant from ``start`` on
-    start : In(1), begin a frame; only while ``done``
     context, entry, limit : In, writes to the tables; while nothing is coded
-    i : In(stream of 8 x 8), z of a slot, 0 in lanes without a channel. With nibbles both planes
-        have all of z
-    room, enter : In(1), Out(1), a slot is taken
+    room : In(1), there is a place for another slot behind this
+    free : Out(1), a slot may enter; enter : In(1), one does; ends : In(1), it is the tile's last
+    i_valid : In(1), a slot is there
+    z : In(8 x 8), its numbers, 0 in lanes without a channel. With nibbles both planes have all of z
+    place, sets : In(SlotLayout), In(4), see ``SlotSequencer``
     write, slot : Out(1), Out(PassedLayout), it goes to the backward pass
     tile : Out(stream of TileLayout), the tile is complete; the next one begins when it is taken
     escapes : Out(stream of 8)
-    done : Out(1), all slots of the frame have been taken
     """
 
     _feedback = ContextFormer.latency + 2
-    latency = 1 + _feedback
+    loop = _feedback + 1
+    latency = _feedback
     tile_gap = latency + Judge.latency + 1
 
     def __init__(self) -> None:
         super().__init__({
             "head": In(HeadLayout),
-            "start": In(1),
             "context": In(ContextWrite),
             "entry": In(EntryWrite),
             "limit": In(LimitWrite),
-            "i": In(stream.Signature(data.ArrayLayout(8, BLOCK))),
             "room": In(1),
-            "enter": Out(1),
+            "free": Out(1),
+            "enter": In(1),
+            "ends": In(1),
+            "i_valid": In(1),
+            "z": In(data.ArrayLayout(8, BLOCK)),
+            "place": In(SlotLayout),
+            "sets": In(range(STATE_SETS + 1)),
             "write": Out(1),
             "slot": Out(PassedLayout),
             "tile": Out(stream.Signature(TileLayout)),
             "escapes": Out(stream.Signature(8)),
-            "done": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.former = former = ContextFormer(self._feedback)
-        m.submodules.sequencer = sequencer = SlotSequencer(former.loop)
+        assert former.loop == self.loop
         m.submodules.queue = queue = CreditFifo(EscapedLayout, depth=32)
         m.submodules.serial = serial = EscapeSerial()
         m.submodules.judge = judge = Judge()
@@ -70,30 +75,17 @@ class ForwardPass(wiring.Component):
         wiring.connect(m, judge.tile, wiring.flipped(self.tile))
 
         is_open = Signal(init=1)  # the tile before has been taken
-        step = Signal()
         with m.If(self.tile.valid & self.tile.ready):
             m.d.sync += is_open.eq(1)
-        with m.Elif(step & sequencer.slot.ends_tile):
+        with m.Elif(self.enter & self.ends):
             m.d.sync += is_open.eq(0)
         m.d.comb += [
-            self.i.ready.eq(sequencer.valid & is_open & self.room & queue.free),
-            step.eq(self.i.valid & self.i.ready),
-            sequencer.head.eq(self.head),
-            sequencer.start.eq(self.start),
-            sequencer.step.eq(step),
-            queue.reserve.eq(step),
-            self.enter.eq(step),
-            self.done.eq(sequencer.done),
+            self.free.eq(is_open & self.room & queue.free),
+            queue.reserve.eq(self.enter),
         ]
 
-        sets = Signal.like(sequencer.sets)
-        with m.If(step):
-            m.d.sync += sets.eq(sequencer.sets)
-
-        valid = register_flag(m, step)
-        slot = Signal.like(sequencer.slot)
-        m.d.sync += slot.eq(sequencer.slot)
-        z = register(m, Cat(self.i.payload))
+        sets = register(m, self.sets, enable=self.i_valid)
+        valid, slot, z = self.i_valid, self.place, Cat(self.z)
         is_nibbles = register(m, self.head.transform == Transform.NIBBLES)
         upper = is_nibbles & (slot.plane == 0)
         m.d.comb += [
@@ -107,13 +99,13 @@ class ForwardPass(wiring.Component):
             byte = z[8 * lane : 8 * lane + 8]
             symbol = register(m, Cat(Mux(upper, byte[4:], byte[:4]), Mux(is_nibbles, 0, byte[4:])))
             # A symbol above 30 is above any limit.
-            token = register(m, symbol[:TOKEN_BITS] | (symbol >= ESCAPE).replicate(TOKEN_BITS))
+            token = register(m, Mux(_is_large(symbol), ESCAPE, symbol[:TOKEN_BITS]))
             token = register(m, token, cycles - 3)
             limit = register(m, self._limit(m, lane, former.o[lane]))
             escape = token > limit
             m.d.sync += [
                 found.escaped.flags[lane].eq(escape),
-                found.tokens[lane].eq(token | escape.replicate(TOKEN_BITS)),
+                found.tokens[lane].eq(Mux(escape, ESCAPE, token)),
                 found.statistics[lane].eq(register(m, former.o[lane])),
             ]
             m.d.comb += [
@@ -152,3 +144,8 @@ class ForwardPass(wiring.Component):
             read.addr.eq(statistic),
         ]
         return read.data
+
+
+def _is_large(symbol: Value) -> Value:
+    """The symbol is not below 31; no carry chain."""
+    return symbol[TOKEN_BITS:].any() | symbol[:TOKEN_BITS].all()

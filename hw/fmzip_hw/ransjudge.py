@@ -5,18 +5,33 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from fmzip.format import BLOCK, ESCAPES_MAX, PRICE_PER_BIT, STATE_SETS, TILE_SLOTS_MAX, price
+from fmzip.format import (
+    BLOCK,
+    ESCAPE,
+    ESCAPES_MAX,
+    PRICE_PER_BIT,
+    STATE_BYTES,
+    STATE_SETS,
+    TILE_SLOTS_MAX,
+    price,
+)
 from fmzip_hw.bytestack import prefix_counts
 from fmzip_hw.layout import HeadLayout
-from fmzip_hw.memory import BlockRam
+from fmzip_hw.memory import PairedTable, paired_tables
 from fmzip_hw.pipeline import register, register_flag
+from fmzip_hw.ransescape import lowest_flag, several
 from fmzip_hw.ransreverse import ESCAPE_BITS, TileLayout
-from fmzip_hw.tables import STATISTIC_BITS, TOKEN_BITS, EntryWrite
+from fmzip_hw.tables import STATISTIC_BITS, TOKEN_BITS, EntryWrite, write_layout
 
-_BYTE_PRICE_LOG2 = exact_log2(8 * PRICE_PER_BIT)
-_SUM_BITS = (BLOCK * price(1)).bit_length()
-_TILE_PRICE_BITS = (TILE_SLOTS_MAX * BLOCK * price(1)).bit_length()
+_BYTE_PRICE = 8 * PRICE_PER_BIT
+_ESCAPE_PRICE = price(1) + _BYTE_PRICE  # at most
+_PRICE_BITS = _ESCAPE_PRICE.bit_length()
+_SUM_BITS = (BLOCK * _ESCAPE_PRICE).bit_length()
+_TILE_PRICE_BITS = (TILE_SLOTS_MAX * BLOCK * _ESCAPE_PRICE).bit_length()
+_COUNT_BYTES = 8  # of the word with the number of escapes
 _SIZE_BITS = (2 * TILE_SLOTS_MAX * BLOCK).bit_length()  # any price and as many escapes are below
+
+PriceWrite = write_layout(STATISTIC_BITS + TOKEN_BITS, _PRICE_BITS)
 
 EscapedLayout = data.StructLayout({"symbols": data.ArrayLayout(8, BLOCK), "flags": BLOCK})
 
@@ -31,7 +46,7 @@ JudgedLayout = data.StructLayout({
 
 
 class Pricer(wiring.Component):
-    """Price of the tokens of a slot in 1/16 bit, escaped symbols not included.
+    """Price of the tokens of a slot in 1/16 bit, with the bytes of escaped symbols.
 
     Latency ``latency`` cycles, never stalls.
 
@@ -39,10 +54,10 @@ class Pricer(wiring.Component):
     -------
     write : In(EntryWrite), while nothing is coded
     statistics, tokens : In(5 x 8)
-    o : Out(11)
+    o : Out(12)
     """
 
-    latency = BlockRam.latency + exact_log2(BLOCK)
+    latency = PairedTable.latency + exact_log2(BLOCK)
 
     write: In(EntryWrite)
     statistics: In(data.ArrayLayout(STATISTIC_BITS, BLOCK))
@@ -51,20 +66,17 @@ class Pricer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        prices = []
-        for lane in range(BLOCK):
-            m.submodules[f"lane{lane}"] = table = BlockRam(
-                len(self.write.data.price), 1 << STATISTIC_BITS + TOKEN_BITS
-            )
-            m.d.comb += [
-                table.w_en.eq(self.write.en),
-                table.w_addr.eq(self.write.address),
-                table.w_data.eq(self.write.data.price),
-                table.r_en.eq(1),
-                table.r_next.eq(1),
-                table.r_addr.eq(Cat(self.tokens[lane], self.statistics[lane])),
-            ]
-            prices.append(table.r_data)
+        addresses = [Cat(self.tokens[lane], self.statistics[lane]) for lane in range(BLOCK)]
+        write = Signal(PriceWrite)
+        m.d.comb += [
+            write.en.eq(self.write.en),
+            write.address.eq(self.write.address),
+            write.data.eq(
+                self.write.data.price
+                + Mux(self.write.address[:TOKEN_BITS] == ESCAPE, _BYTE_PRICE, 0)
+            ),
+        ]
+        prices = paired_tables(m, "prices", _PRICE_BITS, write, addresses)
         while len(prices) > 1:
             pairs = zip(prices[0::2], prices[1::2], strict=True)
             prices = [register(m, a + b) for a, b in pairs]
@@ -88,7 +100,7 @@ class Judge(wiring.Component):
         tile's slots may come when it is taken
     """
 
-    latency = Pricer.latency + 5
+    latency = Pricer.latency + 4
 
     head: In(HeadLayout)
     entry: In(EntryWrite)
@@ -111,24 +123,21 @@ class Judge(wiring.Component):
         m.d.comb += taken.eq(self.tile.valid & self.tile.ready)
         valid = register_flag(m, self.valid, Pricer.latency)
         last = register_flag(m, self.valid & self.slot.last, Pricer.latency + 1)
-        price = Signal(_TILE_PRICE_BITS)
+        # Rounded up to bytes, and with the section of escapes.
+        least = _COUNT_BYTES * _BYTE_PRICE + _BYTE_PRICE - 1
+        price = Signal(_TILE_PRICE_BITS, init=least)
         with m.If(taken):
-            m.d.sync += price.eq(0)
+            m.d.sync += price.eq(least)
         with m.Elif(valid):
             m.d.sync += price.eq(price + pricer.o)
         escapes = self._escapes(m, taken)
         raw = self._raw_bytes(m, taken)
 
-        size, rest = Signal(_SIZE_BITS), Signal(_SIZE_BITS)
+        size = Signal(_SIZE_BITS)
         with m.FSM():
             with m.State("slots"), m.If(last):
-                m.d.sync += [
-                    size.eq((price + (1 << _BYTE_PRICE_LOG2) - 1) >> _BYTE_PRICE_LOG2),
-                    rest.eq(escapes + ((self.sets << 4) | 8)),
-                ]
-                m.next = "sum"
-            with m.State("sum"):
-                m.d.sync += size.eq(size + rest)
+                states = self.sets << exact_log2(BLOCK * STATE_BYTES)
+                m.d.sync += size.eq(price[exact_log2(_BYTE_PRICE) :] + states)
                 m.next = "compare"
             with m.State("compare"):
                 m.d.sync += [
@@ -191,7 +200,7 @@ class EscapeSerial(wiring.Component):
         symbols = Signal(8 * BLOCK, reset_less=True)
         flags = Signal(BLOCK)
         single = Signal(init=1)  # no more than one flag is left
-        lowest = flags & -flags
+        lowest = lowest_flag(flags)
         rest = flags & ~lowest
         go = Signal()  # the output takes a byte
         load = Signal()
@@ -213,7 +222,7 @@ class EscapeSerial(wiring.Component):
                 self.o.valid.eq(flags.any()),
                 self.o.payload.eq(byte),
                 flags.eq(following),
-                single.eq((following & (following - 1)) == 0),
+                single.eq(~several(following)),
             ]
         with m.If(load):
             m.d.sync += symbols.eq(Cat(self.i.payload.symbols))

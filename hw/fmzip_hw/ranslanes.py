@@ -7,20 +7,18 @@ from amaranth.lib.wiring import In, Out
 
 from fmzip.format import BLOCK, STATE_BYTES, STATE_MIN, STATE_SETS, TOTAL_BITS
 from fmzip_hw.bytering import WORD, ByteRing
-from fmzip_hw.memory import BlockRam
+from fmzip_hw.memory import PairedTable, paired_tables
 from fmzip_hw.multiply import Multiplier
 from fmzip_hw.pipeline import register, register_flag
-from fmzip_hw.tables import (
-    STATISTIC_BITS,
-    TOKEN_BITS,
-    EntryLayout,
-    EntryWrite,
-    TokenWrite,
-)
+from fmzip_hw.tables import STATISTIC_BITS, TOKEN_BITS, EntryWrite, TokenWrite, write_layout
+from fmzip_hw.tokentable import TokenTables
 
 _STATE_BITS = 8 * STATE_BYTES
 _HALVES = BLOCK * _STATE_BITS // WORD  # words of a set
 _PER_WORD = BLOCK // _HALVES
+
+_SpanLayout = data.StructLayout({"frequency": TOTAL_BITS, "start": TOTAL_BITS})
+_SpanWrite = write_layout(STATISTIC_BITS + TOKEN_BITS, _SpanLayout)
 
 
 class RansLanes(wiring.Component):
@@ -79,8 +77,9 @@ class RansLanes(wiring.Component):
         m.submodules.ring = ring = ByteRing()
         valid = self.i_valid
         states = [Signal(_STATE_BITS, name=f"state{lane}") for lane in range(BLOCK)]
+        entries = self._look_up(m, states)
         # Before renormalisation, with which lanes need a byte.
-        pairs = [self._lane(m, lane, states[lane]) for lane in range(BLOCK)]
+        pairs = [self._lane(m, lane, states[lane], entries[lane]) for lane in range(BLOCK)]
         sums, needy = [value for value, _ in pairs], Cat(short for _, short in pairs)
         having = Mux(register(m, self.partial, 7), self.tail, (1 << BLOCK) - 1)
         wants = Signal(BLOCK)
@@ -147,29 +146,31 @@ class RansLanes(wiring.Component):
                 Cat(states[part]).eq(read.data),
             ]
 
-    def _lane(self, m: Module, lane: int, state: Value) -> tuple[Value, Value]:
-        """Token of a lane, 2 cycles later; 7 cycles later, state before a byte, and its need."""
-        statistic = self.statistics[lane]
-        m.submodules[f"tokens{lane}"] = tokens = BlockRam(TOKEN_BITS, 1 << len(self.token.address))
-        m.submodules[f"entries{lane}"] = entries = BlockRam(
-            EntryLayout.size, 1 << len(self.entry.address)
-        )
+    def _look_up(self, m: Module, states: list[Signal]) -> list[data.View]:
+        """Tokens, 2 cycles later, and what is known of them, 4 cycles later."""
+        m.submodules.tokens_of = tokens = TokenTables()
+        m.d.comb += [tokens.write.eq(self.token), self.tokens.eq(tokens.tokens)]
+        addresses = []
+        for lane, state in enumerate(states):
+            statistic = self.statistics[lane]
+            m.d.comb += tokens.address[lane].eq(Cat(state[:TOTAL_BITS], statistic))
+            addresses.append(Cat(tokens.tokens[lane], register(m, statistic, tokens.latency)))
+        write = Signal(_SpanWrite)
+        m.d.comb += [
+            write.en.eq(self.entry.en),
+            write.address.eq(self.entry.address),
+            write.data.frequency.eq(self.entry.data.frequency),
+            write.data.start.eq(self.entry.data.start),
+        ]
+        words = paired_tables(m, "spans", _SpanLayout.size, write, addresses)
+        return [data.View(_SpanLayout, word) for word in words]
+
+    def _lane(self, m: Module, lane: int, state: Value, entry: data.View) -> tuple[Value, Value]:
+        """7 cycles later, state of a lane before a byte, and its need."""
         m.submodules[f"product{lane}"] = product = Multiplier(Shape(TOTAL_BITS), Shape(TOTAL_BITS))
-        for ram, write in ((tokens, self.token), (entries, self.entry)):
-            m.d.comb += [
-                ram.w_en.eq(write.en),
-                ram.w_addr.eq(write.address),
-                ram.w_data.eq(write.data),
-                ram.r_en.eq(1),
-                ram.r_next.eq(1),
-            ]
-        entry = data.View(EntryLayout, entries.r_data)
-        before = register(m, state, 2 * BlockRam.latency)
+        before = register(m, state, TokenTables.latency + PairedTable.latency)
         below = register(m, (before[:TOTAL_BITS] - entry.start)[:TOTAL_BITS], product.latency)
         m.d.comb += [
-            tokens.r_addr.eq(Cat(state[:TOTAL_BITS], statistic)),
-            self.tokens[lane].eq(tokens.r_data),
-            entries.r_addr.eq(Cat(tokens.r_data, register(m, statistic, BlockRam.latency))),
             product.a.eq(entry.frequency),
             product.b.eq(before[TOTAL_BITS:]),
         ]

@@ -8,11 +8,11 @@ from amaranth.lib.wiring import In, Out
 from fmzip.format import BLOCK, STATE_SETS, TOTAL_BITS, Transform
 from fmzip_hw.bytestack import ByteStacker
 from fmzip_hw.layout import HeadLayout
-from fmzip_hw.memory import BlockRam
+from fmzip_hw.memory import PairedTable, paired_tables
 from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.ransstate import DivisorLayout, RansStates, reciprocal
 from fmzip_hw.reversal import ReversalBuffer
-from fmzip_hw.tables import STATISTIC_BITS, TOKEN_BITS, EntryWrite
+from fmzip_hw.tables import STATISTIC_BITS, TOKEN_BITS, EntryWrite, write_layout
 
 ESCAPE_BITS = 13
 
@@ -24,6 +24,8 @@ PassedLayout = data.StructLayout({
     "upper": 1,  # the symbols are the upper nibbles
     "partial": 1,  # not all lanes have a channel
 })  # fmt: skip
+
+DivisorWrite = write_layout(STATISTIC_BITS + TOKEN_BITS, DivisorLayout)
 
 TileLayout = data.StructLayout({"raw": 1, "escapes": ESCAPE_BITS})
 
@@ -38,7 +40,7 @@ class DivisorTables(wiring.Component):
     divisors : Out(8 x DivisorLayout)
     """
 
-    latency = BlockRam.latency
+    latency = PairedTable.latency
 
     write: In(EntryWrite)
     address: In(data.ArrayLayout(TOKEN_BITS + STATISTIC_BITS, BLOCK))
@@ -58,20 +60,14 @@ class DivisorTables(wiring.Component):
             divisor.frequency.eq(register(m, entry.frequency)),
             divisor.start.eq(register(m, entry.start)),
         ]
-        valid = register_flag(m, self.write.en, 2)
-        address = register(m, self.write.address, 2)
-        written = register(m, divisor)
-        for lane in range(BLOCK):
-            m.submodules[f"lane{lane}"] = table = BlockRam(DivisorLayout.size, 1 << len(address))
-            m.d.comb += [
-                table.w_en.eq(valid),
-                table.w_addr.eq(address),
-                table.w_data.eq(written),
-                table.r_en.eq(1),
-                table.r_next.eq(1),
-                table.r_addr.eq(self.address[lane]),
-                self.divisors[lane].eq(table.r_data),
-            ]
+        write = Signal(DivisorWrite)
+        m.d.comb += [
+            write.en.eq(register_flag(m, self.write.en, 2)),
+            write.address.eq(register(m, self.write.address, 2)),
+            write.data.eq(register(m, divisor)),
+        ]
+        words = paired_tables(m, "divisors", DivisorLayout.size, write, list(self.address))
+        m.d.comb += Cat(map(Value.cast, self.divisors)).eq(Cat(words))
         return m
 
 

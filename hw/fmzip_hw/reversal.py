@@ -1,12 +1,12 @@
 """A memory that gives back a tile's words in reverse order while the next tile's are written."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from fmzip_hw.memory import BlockRam
-from fmzip_hw.sequence import DownCounter
+from fmzip_hw.pipeline import up_or_down
 
 
 class ReversalBuffer(wiring.Component):
@@ -47,12 +47,12 @@ class ReversalBuffer(wiring.Component):
         m = Module()
         depth = self._depth
         m.submodules.memory = memory = BlockRam(self._width, depth)
-        m.submodules.left = left = DownCounter((depth).bit_length())
-        written = Signal(range(depth + 1))
         down = Signal()  # the direction of both, since one follows the other
-        write_at, read_at, latest = (
-            Signal(range(depth), name=name) for name in ("write_at", "read_at", "latest")
+        write_at, read_at, latest, first, final = (
+            Signal(range(depth), name=name)
+            for name in ("write_at", "read_at", "latest", "first", "final")
         )
+        further = up_or_down(read_at, down)
         m.d.comb += [
             memory.w_en.eq(self.write),
             memory.w_addr.eq(write_at),
@@ -61,35 +61,31 @@ class ReversalBuffer(wiring.Component):
             memory.r_next.eq(1),
             memory.r_addr.eq(read_at),
             self.read.eq(memory.r_data),
-            left.first.eq(written),
-            left.single.eq(written == 1),
-            left.load.eq(self.turn),
-            left.step.eq(self.step),
-            self.last.eq(left.last),
         ]
+        # A tile is written from `first` on, and read down to `final`.
         with m.If(self.turn):
-            m.d.sync += [down.eq(~down), write_at.eq(latest), written.eq(0)]
+            m.d.sync += [down.eq(~down), write_at.eq(latest), first.eq(latest), final.eq(first)]
         with m.Elif(self.write):
             m.d.sync += [
-                write_at.eq(Mux(down, write_at - 1, write_at + 1)),
+                write_at.eq(up_or_down(write_at, down)),
                 latest.eq(write_at),
-                written.eq(written + 1),
             ]
         with m.If(self.turn):
-            m.d.sync += [read_at.eq(latest), self.empty.eq(0)]
+            m.d.sync += [read_at.eq(latest), self.last.eq(latest == first), self.empty.eq(0)]
         with m.Elif(self.step):
-            m.d.sync += read_at.eq(Mux(down, read_at - 1, read_at + 1))
-            m.d.sync += self.empty.eq(left.last)
+            m.d.sync += [
+                read_at.eq(further),
+                self.last.eq(further == final),
+                self.empty.eq(self.last),
+            ]
 
         # Words that have been read, less those that are on their way; of no interest once all
         # have been read, since then the rest of the memory is free.
         ahead = Signal(range(depth + 1))
         with m.If(self.turn):
             m.d.sync += ahead.eq(0)
-        with m.Elif(self.step & ~self.enter):
-            m.d.sync += ahead.eq(ahead + 1)
-        with m.Elif(self.enter & ~self.step):
-            m.d.sync += ahead.eq(ahead - 1)
+        with m.Elif(self.step ^ self.enter):
+            m.d.sync += ahead.eq(up_or_down(ahead, self.enter))
         # One cycle late, so two places early.
         m.d.sync += self.room.eq(~self.turn & (self.empty | (ahead > 2)))
         return m

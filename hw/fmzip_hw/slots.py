@@ -1,6 +1,6 @@
 """Counting slots of the coder RANS: which symbols come together, and where they lie."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -69,6 +69,7 @@ class SlotSequencer(wiring.Component):
     Parameters
     ----------
     loop : cycles
+    column_loop : the same in tiles of one column; at least ``loop``
 
     Members
     -------
@@ -88,8 +89,8 @@ class SlotSequencer(wiring.Component):
     done : Out(1), no frame is under way
     """
 
-    def __init__(self, loop: int = 1):
-        self._loop = loop
+    def __init__(self, loop: int = 1, column_loop: int = 0):
+        self._loop, self._column_loop = loop, max(loop, column_loop)
         super().__init__({
             "head": In(HeadLayout),
             "start": In(1),
@@ -141,7 +142,9 @@ class SlotSequencer(wiring.Component):
             m.d.sync += self.begun.eq(0)
         ends_plane = self._places(m, load, groups, size, last_plane, single_plane)
         self._numbers(m, load, ends_plane, per_position, size)
-        m.d.comb += self.valid.eq(self.begun & ~self._pause(m, self.step & ends_plane, groups))
+        m.d.comb += self.valid.eq(
+            self.begun & ~self._pause(m, self.step & ends_plane, groups, size.one_col)
+        )
 
         tail = register(m, head.channels[: ceil_log2(BLOCK)])
         in_tail = register(m, Mux(tail == 0, (1 << BLOCK) - 1, (1 << tail) - 1)[:BLOCK])
@@ -243,13 +246,16 @@ class SlotSequencer(wiring.Component):
                 with m.If(next_is_last):
                     m.d.sync += ahead.eq(0)
 
-    def _pause(self, m: Module, ends: Value, groups: Value) -> Value:
+    def _pause(self, m: Module, ends: Value, groups: Value, one_col: Value) -> Value:
         """Whether to wait, behind a plane of few groups."""
         pausing = Signal()
-        if self._loop == 1:
+        if self._column_loop == 1:
             return pausing
-        some = register(m, groups < self._loop)
-        cycles = register(m, (self._loop - groups)[: ceil_log2(self._loop)])
+        loop: Value = Const(self._loop)
+        if self._column_loop != self._loop:
+            loop = Mux(one_col, self._column_loop, self._loop)
+        some = register(m, groups < loop)
+        cycles = register(m, (loop - groups)[: ceil_log2(self._column_loop)])
         left = Signal.like(cycles)
         with m.If(ends & some):
             m.d.sync += [pausing.eq(1), left.eq(cycles)]

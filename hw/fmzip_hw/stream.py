@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from fmzip_hw.memory import BlockFifo
+from fmzip_hw.pipeline import up_or_down
 
 
 class Slice(wiring.Component):
@@ -85,10 +86,8 @@ class CreditFifo(wiring.Component):
         wiring.connect(m, fifo.o, wiring.flipped(self.o))
         places = Signal(range(self._depth + 1), init=self._depth)
         back = self.o.valid & self.o.ready
-        with m.If(self.reserve & ~back):
-            m.d.sync += places.eq(places - 1)
-        with m.Elif(~self.reserve & back):
-            m.d.sync += places.eq(places + 1)
+        with m.If(self.reserve ^ back):
+            m.d.sync += places.eq(up_or_down(places, self.reserve))
         # One cycle late, so two places early.
         m.d.sync += self.free.eq(places > 2)
         return m

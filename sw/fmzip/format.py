@@ -206,7 +206,7 @@ TILE_BLOCKS_AIM = 512
 TILE_BLOCKS_MAX = 1920  # what the gateware's tile buffers hold as built by default
 # The same of the coder RANS, in slots: its states cost 120 bytes a tile, so tiles are large.
 TILE_SLOTS_MAX = 7680
-ROW_SLOTS_MAX = 4096
+ROW_SLOTS_MAX = 2048
 TILE_SYMBOLS_AIM = 15_360  # of the coder HUFFMAN, were there a component for each value
 POSITION_SLOTS_MAX = 1024
 
@@ -249,18 +249,22 @@ def price(frequency: int) -> int:
 
 
 def default_rans_tile(
-    channels: int, height: int, width: int, transform: Transform
+    channels: int,
+    height: int,
+    width: int,
+    transform: Transform,
+    slots_max: int = TILE_SLOTS_MAX,
 ) -> tuple[int, int]:
     """Rows and columns of a tile of the coder RANS where the user gives none.
 
-    Bands of about equal height, as few as the gateware's buffers allow.
+    Bands of about equal height, as few as the gateware's buffers allow: ``slots_max`` in a tile.
     """
     side, planes = POSITION_SIDE[transform], PLANES[transform]
     slots = planes * ceil_div(channels, BLOCK)
     rows, cols = ceil_div(height, side), ceil_div(width, side)
     across = max(1, min(cols, ROW_SLOTS_MAX // slots))
     across = ceil_div(cols, ceil_div(cols, across))
-    down = max(1, min(rows, TILE_SLOTS_MAX // (slots * across)))
+    down = max(1, min(rows, slots_max // (slots * across)))
     down = ceil_div(rows, ceil_div(rows, down))
     return min(height, side * down), min(width, side * across)
 
