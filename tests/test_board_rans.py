@@ -79,7 +79,7 @@ def test_a_slot_per_cycle_but_for_escapes_and_the_gaps_of_tiles(
 def test_the_largest_tiles_come_back(device: Device) -> None:
     checker = Checker(device)
     checker.check(layer_case(Transform.BYPASS, (64, 15, 64), Diffusion(100, 15, 0, 3)))
-    checker.check(layer_case(Transform.BYPASS, (8, 15, 512)))
+    checker.check(layer_case(Transform.BYPASS, (64, 3, 256)))
     checker.check(layer_case(Transform.WHT4, (2048, 2, 7)))
     checker.check(layer_case(Transform.NIBBLES, (4096, 2, 3)))
 
@@ -112,7 +112,7 @@ def test_other_tables_are_found_out_by_the_states_of_the_tiles(device: Device) -
 def test_what_the_board_cannot_hold_is_refused_before_it_is_asked(device: Device) -> None:
     for shape, transform, message in (
         ((8200, 1, 1), Transform.BYPASS, "a position has 1025 slots, the board holds 1024"),
-        ((64, 1, 600), Transform.BYPASS, "a row of a tile has 4800 slots, the board holds 4096"),
+        ((64, 1, 300), Transform.BYPASS, "a row of a tile has 2400 slots, the board holds 2048"),
         ((64, 70, 14), Transform.NIBBLES, "a tile has 15680 slots, the board holds 7680"),
     ):
         config = FrameConfig(

@@ -60,6 +60,8 @@ def test_frames_name_the_tables_and_fit_the_map() -> None:
     frame = layer(Transform.WHT4).frame()
     assert frame.tables == fitting_tables(Transform.WHT4).id
     assert (frame.channels, frame.height, frame.width) == (24, 7, 9)
+    largest = replace(layer(Transform.WHT4), shape=(24, 700, 90))
+    assert largest.frame(slots_max=1000).tile_blocks < largest.frame().tile_blocks
     sizes = [len(la.coding.tables.to_bytes()) for la in CODEC.layers.values()]
     assert CODEC.table_bytes == sum(sizes)
 

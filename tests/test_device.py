@@ -130,6 +130,7 @@ def test_memory_gives_back_what_was_written(shared: Device) -> None:
 
 def test_the_board_says_how_it_was_built(shared: Device) -> None:
     assert (shared.lanes, shared.stage_beats, shared.max_blocks) == (8, 16384, 1920)
+    assert (shared.rans, shared.max_slots) == (True, 7680)
     assert shared.memory_bytes == PARTS[PART].size_bytes
     assert shared.clock_hz == CLOCK_HZ
     assert shared.tier == "simulated"

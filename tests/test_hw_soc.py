@@ -137,8 +137,8 @@ def test_a_map_goes_into_a_memory_that_stalls_and_comes_back(lanes: int, stalls:
     async def bench(ctx):
         build = await host.read(ctx, regs.REGISTER["build"].address, 4)
         assert regs.fields_of("build", int.from_bytes(build, "little")) == {
-            "lanes": lanes, "rans": 0, "stage_log2": STAGE_LOG2, "memory_log2": 20,
-            "max_blocks_log2": RING[lanes].bit_length() - 1,
+            "lanes": lanes, "rans": 0, "stage_log2": STAGE_LOG2, "max_slots_log2": 0,
+            "memory_log2": 20, "max_blocks_log2": RING[lanes].bit_length() - 1,
         }  # fmt: skip
         await host.configure(ctx, case.config, base)
         await host.set(ctx, "control", write=1)

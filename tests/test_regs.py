@@ -70,9 +70,10 @@ def test_the_head_register_holds_the_static_head() -> None:
 
 
 def test_fields_of_takes_a_value_apart() -> None:
-    value = 8 | 14 << 8 | 25 << 16 | 11 << 24
+    value = 8 | 14 << 8 | 13 << 12 | 25 << 16 | 11 << 24
     assert regs.fields_of("build", value) == {
-        "lanes": 8, "rans": 0, "stage_log2": 14, "memory_log2": 25, "max_blocks_log2": 11,
+        "lanes": 8, "rans": 0, "stage_log2": 14, "max_slots_log2": 13,
+        "memory_log2": 25, "max_blocks_log2": 11,
     }  # fmt: skip
     assert regs.fields_of("base", 5) == {}
     with pytest.raises(KeyError):

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fmzip_hw.ransencode import RING_SLOTS
+
 
 @dataclass(frozen=True)
 class Board:
@@ -19,7 +21,7 @@ class Board:
     loader : options of openFPGALoader that select the board
     usb : vendor and product of the serial port that the link uses
     lanes : values per beat
-    stage_log2, ring_blocks, rans : see ``fmzip_hw.soc.Soc``
+    stage_log2, ring_blocks, rans, ring_slots : see ``fmzip_hw.soc.Soc``
     sdram : part behind the memory port, one of ``fmzip.sdram.PARTS``; None for block RAM
     memory_log2 : log2 of the bytes of block RAM, where there is no SDRAM
     note : what a user should know
@@ -35,6 +37,7 @@ class Board:
     stage_log2: int = 12
     ring_blocks: int = 2048
     rans: bool = False
+    ring_slots: int = RING_SLOTS
     sdram: str | None = None
     memory_log2: int = 0
     note: str = ""

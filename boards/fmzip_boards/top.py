@@ -48,6 +48,7 @@ class Top(Elaboratable):
             ring_blocks=board.ring_blocks,
             build=self._build,
             rans=board.rans,
+            ring_slots=board.ring_slots,
         )
         if part is None:
             m.submodules.memory = memory = BlockMemory(board.memory_log2)

@@ -13,6 +13,7 @@ from fmzip_hw.fmzdecoder import FmzDecoder
 from fmzip_hw.fmzencoder import FmzEncoder
 from fmzip_hw.layout import HeadLayout, beat_layout, beats_per_block, check_lanes, word_layout
 from fmzip_hw.pipeline import register
+from fmzip_hw.ransencode import RING_SLOTS
 from fmzip_hw.sections import WordJoiner
 from fmzip_hw.tablewindow import TableWrites
 
@@ -62,6 +63,7 @@ class Codecs(wiring.Component):
     lanes : values per beat
     ring_blocks : of the encoder and decoder of blocks
     rans : with the coder RANS, which has 8 lanes
+    ring_slots : of its encoder
 
     Members
     -------
@@ -77,13 +79,13 @@ class Codecs(wiring.Component):
     broken : Out(1), a tile that has been decoded did not end as it must
     """
 
-    def __init__(self, lanes: int, ring_blocks: int, rans: bool):
+    def __init__(self, lanes: int, ring_blocks: int, rans: bool, ring_slots: int = RING_SLOTS):
         self.lanes = check_lanes(lanes)
         if rans and lanes != BLOCK:
             raise ValueError(f"coder rans has {BLOCK} lanes, not {lanes}")
         exact_log2(ring_blocks)
         self._encoder, self._decoder = Encoder(lanes, ring_blocks), Decoder(lanes, ring_blocks)
-        self._rans = (FmzEncoder(), FmzDecoder()) if rans else None
+        self._rans = (FmzEncoder(ring_slots), FmzDecoder()) if rans else None
         super().__init__({
             "head": In(HeadLayout),
             "multiplier": In(MULTIPLIER_BITS),

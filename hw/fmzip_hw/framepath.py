@@ -13,6 +13,7 @@ from fmzip_hw.framereader import FrameReader
 from fmzip_hw.framewriter import FrameWriter
 from fmzip_hw.layout import HeadLayout
 from fmzip_hw.memport import ADDRESS_BITS, MemoryPort
+from fmzip_hw.ransencode import RING_SLOTS
 from fmzip_hw.stream import Slice
 from fmzip_hw.tablewindow import TableWrites
 
@@ -26,7 +27,7 @@ class FramePath(wiring.Component):
     ----------
     lanes : values per beat
     ring_blocks : of encoder and decoder
-    rans : with the coder RANS
+    rans, ring_slots : with the coder RANS, see ``Codecs``
 
     Members
     -------
@@ -47,8 +48,8 @@ class FramePath(wiring.Component):
     coded : Out(1), a 64-bit word of a tile is written in this cycle
     """
 
-    def __init__(self, lanes: int, ring_blocks: int, rans: bool):
-        self._codecs = Codecs(lanes, ring_blocks, rans)
+    def __init__(self, lanes: int, ring_blocks: int, rans: bool, ring_slots: int = RING_SLOTS):
+        self._codecs = Codecs(lanes, ring_blocks, rans, ring_slots)
         beat = data.ArrayLayout(8, lanes)
         super().__init__({
             "head": In(HeadLayout),

@@ -25,6 +25,7 @@ from fmzip_hw.csr import RegisterFile
 from fmzip_hw.framepath import FramePath
 from fmzip_hw.memport import MemoryPort, PortSlice, PortSwitch
 from fmzip_hw.meters import LatencyMeter
+from fmzip_hw.ransencode import RING_SLOTS
 from fmzip_hw.rawpath import RawPath
 from fmzip_hw.replay import Replay
 from fmzip_hw.sdram import SdramController
@@ -52,6 +53,7 @@ class Soc(wiring.Component):
     build : first 32 bits of the digest that names the build
     fifo_bytes : of the link's FIFO
     rans : with the coder RANS, which has 8 lanes
+    ring_slots : slots of its tile buffers
 
     Members
     -------
@@ -75,6 +77,7 @@ class Soc(wiring.Component):
         build: int = 0,
         fifo_bytes: int = 4096,
         rans: bool = False,
+        ring_slots: int = RING_SLOTS,
     ):
         self._loaded = Signal()  # tables
         self._sdram, name = None, "no SDRAM"
@@ -85,13 +88,14 @@ class Soc(wiring.Component):
             memory_log2 = exact_log2(part.size_bytes)
         self._bridge = Bridge(clock_hz=clock_hz, build=build, part=name, fifo_bytes=fifo_bytes)
         self._stage = Stage(lanes, 1 << stage_log2)
-        self._path = FramePath(lanes, ring_blocks, rans)
+        self._path = FramePath(lanes, ring_blocks, rans, ring_slots)
         self._raw, self._replay, self._lanes = RawPath(lanes), Replay(), lanes
         self._build = {
             "lanes": lanes,
             "rans": int(rans),
             "stage_log2": stage_log2,
             "memory_log2": memory_log2,
+            "max_slots_log2": exact_log2(ring_slots) if rans else 0,
             "max_blocks_log2": exact_log2(ring_blocks),
         }
         super().__init__({

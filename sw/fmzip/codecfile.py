@@ -26,6 +26,7 @@ from fmzip.format import (
     RANS_STEP_PER_LSB,
     RANS_TRANSFORMS,
     STEP_MAX,
+    TILE_SLOTS_MAX,
     Coder,
     Dtype,
     FrameConfig,
@@ -60,8 +61,10 @@ class LayerCodec:
     step: int
     coding: Coding | ProjectionCoding
 
-    def frame(self, burst_log2: int = DEFAULT_BURST_LOG2) -> FrameConfig:
-        """Configuration of its frames."""
+    def frame(
+        self, burst_log2: int = DEFAULT_BURST_LOG2, slots_max: int = TILE_SLOTS_MAX
+    ) -> FrameConfig:
+        """Configuration of its frames; of the coder RANS, with so many slots in a tile at most."""
         if isinstance(self.coding, ProjectionCoding):
             rows, cols = default_projection_tile(*self.shape, self.transform)
             return FrameConfig(
@@ -69,7 +72,7 @@ class LayerCodec:
                 Coder.HUFFMAN, tables=self.coding.tables.id,
                 components=self.coding.tables.components,
             )  # fmt: skip
-        rows, cols = default_rans_tile(*self.shape, self.transform)
+        rows, cols = default_rans_tile(*self.shape, self.transform, slots_max)
         return FrameConfig(
             *self.shape, self.dtype, self.zero_point, rows, cols, burst_log2, self.transform,
             Coder.RANS, step=self.step, tables=self.coding.tables.id,

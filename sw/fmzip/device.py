@@ -13,7 +13,6 @@ from fmzip.format import (
     POSITION_SIDE,
     POSITION_SLOTS_MAX,
     ROW_SLOTS_MAX,
-    TILE_SLOTS_MAX,
     FrameConfig,
     ceil_div,
     multiplier,
@@ -46,7 +45,8 @@ class Device:
 
     Members
     -------
-    lanes, rans, max_blocks, stage_beats, memory_bytes, clock_hz : how the gateware was built
+    lanes, rans, max_blocks, max_slots, stage_beats, memory_bytes, clock_hz : how the gateware was
+        built
     part, build : name of the memory part; first 32 bits of the digest that names the build
 
     Raises
@@ -82,6 +82,7 @@ class Device:
         self.stage_beats = 1 << build["stage_log2"]
         self.memory_bytes = 1 << build["memory_log2"]
         self.max_blocks = (1 << build["max_blocks_log2"]) * 15 // 16
+        self.max_slots = (1 << build["max_slots_log2"]) * 15 // 16
 
     def close(self) -> None:
         """Close the port."""
@@ -177,7 +178,7 @@ class Device:
         for what, slots, most in (
             ("a position", position, POSITION_SLOTS_MAX),
             ("a row of a tile", row, ROW_SLOTS_MAX),
-            ("a tile", row * ceil_div(config.tile_rows, side), TILE_SLOTS_MAX),
+            ("a tile", row * ceil_div(config.tile_rows, side), self.max_slots),
         ):
             if slots > most:
                 raise ValueError(f"{what} has {slots} slots, the board holds {most}")

@@ -187,7 +187,8 @@ def _map() -> tuple[Register, ...]:
         "how the gateware was built",
         Bits("lanes", 0, 7, "values per beat: 2, 4 or 8"),
         Bits("rans", 7, 1, "1: with the coder RANS"),
-        Bits("stage_log2", 8, 8, "log2 of the beats that the stage holds"),
+        Bits("stage_log2", 8, 4, "log2 of the beats that the stage holds"),
+        Bits("max_slots_log2", 12, 4, "log2 of the slots of coder RANS's buffers; a tile: 15/16"),
         Bits("memory_log2", 16, 8, "log2 of the memory's size in bytes"),
         Bits("max_blocks_log2", 24, 8, "log2 of the tile buffer's blocks; a tile has up to 15/16"),
     )

@@ -19,10 +19,12 @@ def boards() -> str:
             memory = f"{PARTS[board.sdram].size_bytes >> 20} MiB SDRAM"
         rows.append((
             f"`{board.name}`", board.title, f"{board.clock_hz / 1e6:g}", board.lanes,
-            memory, 1 << board.stage_log2, board.ring_blocks * 15 // 16, board.note,
+            memory, 1 << board.stage_log2, board.ring_blocks * 15 // 16,
+            board.ring_slots * 15 // 16 if board.rans else "no `rans`", board.note,
         ))  # fmt: skip
     header = (
-        "name", "board", "MHz", "lanes", "memory", "beats of the stage", "blocks of a tile", "note",
+        "name", "board", "MHz", "lanes", "memory", "beats of the stage", "blocks of a tile",
+        "slots of a tile", "note",
     )  # fmt: skip
     return table(header, rows)
 

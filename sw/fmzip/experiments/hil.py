@@ -24,7 +24,7 @@ from fmzip.experiments.meters import open_meter
 from fmzip.experiments.power import measure, model_power
 from fmzip.experiments.prepare import check_file
 from fmzip.experiments.windows import add_counters, bands, compare, replay_map
-from fmzip.format import FrameConfig
+from fmzip.format import TILE_SLOTS_MAX, FrameConfig
 from fmzip.reference import parse_head
 from fmzip.tables import Coding
 from fmzip_models.capture import StoredMap, calibrate, capture
@@ -216,7 +216,7 @@ def run(config: HilConfig, progress: Progress = lambda *_: None) -> HilResult:
             )
         evaluation = evaluation[: config.limit]
         progress("calibrating", 0, 0)
-        scales, codings = _codings(config, network, pictures, calibration)
+        scales, codings = _codings(config, network, pictures, calibration, device)
         result = HilResult(
             device.tier, config.port, Path(config.codec).name, network.name, config.model is None,
             None if config.is_file else config.step_std, clock_hz=device.clock_hz,
@@ -245,18 +245,23 @@ def run(config: HilConfig, progress: Progress = lambda *_: None) -> HilResult:
 
 
 def _codings(
-    config: HilConfig, network: Network, pictures: Pictures, calibration: np.ndarray
+    config: HilConfig,
+    network: Network,
+    pictures: Pictures,
+    calibration: np.ndarray,
+    device: Device,
 ) -> tuple[dict[str, Scale], dict[str, tuple[FrameConfig, Coding | None]]]:
     """Scale of each map, and how it is coded."""
     if config.is_file:
         path = Path(config.codec)
         codec = codecfile.load(path)
         check_file(path, codec, network, network_digest(network))
+        most = device.max_slots if device.rans else TILE_SLOTS_MAX  # else it is refused later
         found_codings: dict[str, tuple[FrameConfig, Coding | None]] = {}
         for name, layer in codec.layers.items():
             if not isinstance(layer.coding, Coding):
                 raise FmzipError(f"{path}: there is no gateware for projections")
-            found_codings[name] = layer.frame(), layer.coding
+            found_codings[name] = layer.frame(slots_max=most), layer.coding
         return scales_of(codec), found_codings
     found = calibrate(network, pictures, calibration)
     frames = frame_configs(codec_of(config.codec), network.graph.maps, found, config.step_std)
