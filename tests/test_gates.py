@@ -11,8 +11,9 @@ from amaranth.lib import wiring
 
 from fmzip.errors import ToolError
 from fmzip_hw.adder import AND_NOT, OR, XOR, GatedAdder
-from fmzip_hw.memory import BlockRam, PairedTable
+from fmzip_hw.memory import BlockRam
 from fmzip_hw.multiply import Multiplier
+from fmzip_hw.pairedtable import PairedTable
 from fmzip_sim import emit
 from fmzip_sim.tb import cases, runner
 

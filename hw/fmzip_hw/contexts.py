@@ -17,7 +17,8 @@ from fmzip.format import (
 )
 from fmzip_hw.blockcode import unipolar
 from fmzip_hw.layout import HeadLayout
-from fmzip_hw.memory import BlockRam, paired_tables
+from fmzip_hw.memory import BlockRam
+from fmzip_hw.pairedtable import paired_tables
 from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.slots import PLANES_MAX, SlotLayout
 from fmzip_hw.tables import STATISTIC_BITS, TOKEN_BITS, ContextWrite

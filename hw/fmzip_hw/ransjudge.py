@@ -17,7 +17,7 @@ from fmzip.format import (
 )
 from fmzip_hw.bytestack import prefix_counts
 from fmzip_hw.layout import HeadLayout
-from fmzip_hw.memory import PairedTable, paired_tables
+from fmzip_hw.pairedtable import PairedTable, paired_tables
 from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.ransescape import lowest_flag, several
 from fmzip_hw.ransreverse import ESCAPE_BITS, TileLayout

@@ -7,8 +7,8 @@ from amaranth.lib.wiring import In, Out
 
 from fmzip.format import BLOCK, STATE_BYTES, STATE_MIN, STATE_SETS, TOTAL_BITS
 from fmzip_hw.bytering import WORD, ByteRing
-from fmzip_hw.memory import PairedTable, paired_tables
 from fmzip_hw.multiply import Multiplier
+from fmzip_hw.pairedtable import PairedTable, paired_tables
 from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.tables import STATISTIC_BITS, TOKEN_BITS, EntryWrite, TokenWrite, write_layout
 from fmzip_hw.tokentable import TokenTables

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 from fmzip.format import BLOCK, STATE_SETS, TOTAL_BITS, Transform
 from fmzip_hw.bytestack import ByteStacker
 from fmzip_hw.layout import HeadLayout
-from fmzip_hw.memory import PairedTable, paired_tables
+from fmzip_hw.pairedtable import PairedTable, paired_tables
 from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.ransstate import DivisorLayout, RansStates, reciprocal
 from fmzip_hw.reversal import ReversalBuffer

@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from fmzip.format import BLOCK, ESCAPE, TOTAL_BITS
-from fmzip_hw.memory import PairedTable, paired_tables
+from fmzip_hw.pairedtable import PairedTable, paired_tables
 from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.tables import STATISTIC_BITS, TOKEN_BITS, TokenWrite, write_layout
 
