@@ -127,7 +127,7 @@ def test_the_mean_behind_the_relu_is_that_of_the_plain_map(
     components = moments.components()
     linear = components.linear(calibration.std_lsb[m.name], [4])
     fit = Fit(m, scale, Shape(Transform.PROJECTION), linear)
-    fit.add(stored)
+    fit(stored)
     config, coding = fit.finish()
     blind = pca.ProjectionCoding(
         pca.Projection(linear.affines[1], coding.tables.lengths, coding.tables.books),
@@ -212,7 +212,7 @@ def test_a_fine_step_hardly_changes_the_network(
         components = moments.components()
         linear = components.linear(0.1 * calibration.std_lsb[m.name], components.kept(0.1))
         fit = Fit(m, scale, shapes[m.name], linear)
-        fit.add(stored)
+        fit(stored)
         codecs[m.name] = ProjectionLoop(*fit.finish())
     batch = network.normalise(pictures.read(pictures.split(16)[1][:32]))
     loop = InLoop(network, calibration.scales, before_relu=True)

@@ -91,6 +91,7 @@ def calibrate(
     method: str = "max",
     *,
     before_relu: bool = False,
+    below: float | None = None,
 ) -> Calibration:
     """Static scales of all maps, made on some pictures.
 
@@ -102,6 +103,8 @@ def calibrate(
     indices : of the calibration pictures, at least one
     method : one of ``quantise.METHODS``
     before_relu : see ``Graph.run``
+    below : in front of a ReLU, how far the range reaches below 0, relative to how far above: what
+        is lower is 0 behind the ReLU anyway, and finer integers are left for the rest. None for all
 
     Raises
     ------
@@ -138,6 +141,10 @@ def calibrate(
         each(count)
         for m in maps:
             ranges[m.name] = quantise.clip_range(counts[m.name], *ranges[m.name], method, signed(m))
+    for m in maps:
+        if before_relu and m.relu and below is not None:
+            low, high = ranges[m.name]
+            ranges[m.name] = max(low, -below * high), high
     # Where the network quantises a map itself, its integers are the ones that are stored.
     scales = {m.name: m.scale or quantise.from_range(*ranges[m.name], signed(m)) for m in maps}
     codes = {m.name: np.zeros(256, np.int64) for m in maps}  # how often each integer occurs

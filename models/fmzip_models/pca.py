@@ -15,6 +15,7 @@ import torch
 
 from fmzip import codebooks
 from fmzip.format import (
+    CODEBOOK_BYTES,
     HUFFMAN_ESCAPE,
     HUFFMAN_TOKENS,
     POSITION_SIDE,
@@ -164,7 +165,7 @@ class Components:
         """Projection onto so many components of each group, in steps, and back."""
         forward = [v[:k] / step for v, k in zip(self.vectors, kept, strict=True)]
         inverse = [(v[:k] * step).T for v, k in zip(self.vectors, kept, strict=True)]
-        means = list(self.mean)
+        means = [mean.copy() for mean in self.mean]
         offsets = [-f @ m for f, m in zip(forward, means, strict=True)]
         return Linear(forward, offsets, inverse, means)
 
@@ -245,8 +246,13 @@ class Fit:
         self._missing = np.zeros(m.shape[0])
         self._open = np.zeros(m.shape[0])
 
-    def add(self, values: torch.Tensor) -> None:
-        """Count a batch of integers, uint8 or int8 [n, C, H, W]."""
+    def __call__(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Count a batch in the loop, see ``in_loop.InLoopCodec``; it is sized when all are counted.
+
+        Parameters
+        ----------
+        values : integers, uint8 or int8 [n, C, H, W]
+        """
         symbols = self._loop.symbols(values)
         wide = symbols.permute(1, 0, 2).flatten(1).cpu().numpy()
         self._counts += codebooks.count_tokens(huffman.tokens_of(huffman.numbers_of(wide)))
@@ -261,18 +267,32 @@ class Fit:
         else:
             self._open += after.numel() / len(self._open)
         self._missing += (before - after).sum((0, 2, 3)).cpu().numpy()
+        decoded = (after + zero).to(torch.int16).to(values.dtype)
+        return decoded, torch.zeros(len(values), dtype=torch.int64)
 
-    def finish(self) -> tuple[FrameConfig, ProjectionCoding]:
-        """Frames and coding of the map."""
+    @property
+    def bits_per_value(self) -> float:
+        """Bits of all symbols and codebooks, without heads and padding."""
         lengths, books = codebooks.make_codebooks(self._counts, self._maps, self._most)
+        tokens = np.where(lengths > 0, lengths, 0)[books] + codebooks.FOLLOWING_BITS
+        size = 8 * self._maps * (len(lengths) * CODEBOOK_BYTES + len(books) / 2)
+        return float((self._counts * tokens).sum() + size) / (self._maps * self._m.values)
+
+    def rises(self) -> np.ndarray:
+        """What offsets have to rise by to set the mean right: float64 [groups, values], in LSB."""
         # What a channel's offset has to rise by: only what is above zero rises with it.
         enough = self._open > 0.05 * self._open.max(initial=1.0)
         rise = np.where(enough, self._missing / np.maximum(self._open, 1), 0.0)
         per_group = rise.reshape(self._shape.groups, 1, -1)
-        rises = np.repeat(per_group, self._shape.side**2, axis=1).reshape(self._shape.groups, -1)
+        rises = np.repeat(per_group, self._shape.side**2, axis=1)
+        return rises.reshape(self._shape.groups, -1)
+
+    def finish(self) -> tuple[FrameConfig, ProjectionCoding]:
+        """Frames and coding of the map."""
+        lengths, books = codebooks.make_codebooks(self._counts, self._maps, self._most)
         inverse = tuple(
             Affine(a.matrix, a.offset + np.rint(r * 2.0**a.shift).astype(np.int32), a.shift)
-            for a, r in zip(self._coding.tables.inverse, rises, strict=True)
+            for a, r in zip(self._coding.tables.inverse, self.rises(), strict=True)
         )
         projection = Projection(inverse, lengths, books)
         coding = ProjectionCoding(projection, self._coding.forward)

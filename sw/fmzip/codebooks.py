@@ -15,9 +15,17 @@ from fmzip.format import (
     CODEBOOKS_MAX,
     COMPONENT_BITS,
     HUFFMAN_ESCAPE,
+    HUFFMAN_EXACT_BITS,
     HUFFMAN_TOKENS,
 )
 
+# Bits that follow the code of each token: int64 [45].
+FOLLOWING_BITS = np.array([
+    0 if t < 1 << HUFFMAN_EXACT_BITS
+    else COMPONENT_BITS if t == HUFFMAN_ESCAPE
+    else HUFFMAN_EXACT_BITS - 1 + (t - (1 << HUFFMAN_EXACT_BITS)) // 2
+    for t in range(HUFFMAN_TOKENS)
+])  # fmt: skip
 _BOOK_BITS = 8 * CODEBOOK_BYTES
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from fmzip.docgen.result_parts import RESULTS, load_result
 from fmzip.errors import FmzipError
 
-_PART = "IS42S16160B-7"  # the memory whose savings the tables show
+PART = "IS42S16160B-7"  # the memory whose savings the tables show
 
 
 def measured() -> str:
@@ -55,7 +55,7 @@ def _table(run: dict[str, Any]) -> str:
 
 def _saved(found: dict[str, Any]) -> str:
     for part in found["energy"]["parts"]:
-        if part["part"] == _PART:
+        if part["part"] == PART:
             return f"{part['incremental']['saved']:.1%}"
     return ""
 

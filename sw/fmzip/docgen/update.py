@@ -17,6 +17,7 @@ from fmzip.docgen import (
     format_parts,
     measure_parts,
     projection_parts,
+    projection_results,
     rans_parts,
     register_parts,
     result_parts,
@@ -57,6 +58,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "up5k": board_parts.up5k,
     "headline": measure_parts.headline,
     "measured": measure_parts.measured,
+    "projections": projection_results.projections,
+    "published-projections": projection_results.published_projections,
 }
 DOCUMENTS = (
     "docs/format.md",

@@ -210,8 +210,8 @@ class Allocation:
         ]
 
     def _codec(
-        self, work: "_Work", budget: Budget, curves: dict[str, list[Curve]], weights_hash: str,
-        pictures: int,
+        self, work: "_Work", budget: Budget, curves: dict[str, list[Curve[Candidate]]],
+        weights_hash: str, pictures: int,
     ) -> CodecFile:  # fmt: skip
         config = self.config
         if budget.measure == "lossless":
@@ -267,7 +267,9 @@ class _Work:
         found = [self._loop.some_pass(batch, codecs) for batch in self._batches]
         return torch.cat(found).cpu().numpy()
 
-    def curves(self, checkpoint: Checkpoint, budgets: tuple[Budget, ...]) -> dict[str, list[Curve]]:
+    def curves(
+        self, checkpoint: Checkpoint, budgets: tuple[Budget, ...]
+    ) -> dict[str, list[Curve[Candidate]]]:
         """The choices of each map, measured or taken from unfinished work."""
         if all(budget.measure == "lossless" for budget in budgets):
             return {}

@@ -95,7 +95,7 @@ def project(
     def count(m: Map, values: torch.Tensor) -> None:
         stored = quantisers[m.name].quantise(values)
         for of in fits.values():
-            of[m.name].add(stored)
+            of[m.name](stored)
 
     each(count, max(1, len(indices) // _COUNT_PICTURES))
     for name, of in fits.items():

@@ -1,8 +1,9 @@
 """What each stored map costs and saves alone: divergence and bits for a few ways to quantise it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -59,8 +60,25 @@ def frame_of(m: Map, calibration: Calibration, transform: Transform, step: int) 
     )  # fmt: skip
 
 
+C = TypeVar("C")  # a way to quantise: ``Candidate`` here, others elsewhere
+
+
+class Trial(Protocol):
+    """A way to quantise a map at some step, in the loop; see ``in_loop.InLoopCodec``.
+
+    Members
+    -------
+    bits_per_value : of all values so far
+    """
+
+    @property
+    def bits_per_value(self) -> float: ...
+
+    def __call__(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+
 @dataclass(frozen=True)
-class Curve:
+class Curve(Generic[C]):
     """One candidate of one map, by its step.
 
     Members
@@ -71,25 +89,35 @@ class Curve:
     bits : float64 [n], per value
     """
 
-    candidate: Candidate
+    candidate: C
     step_std: np.ndarray
     kl: np.ndarray
     bits: np.ndarray
 
 
-def curve(candidate: Candidate, kl: np.ndarray, bits: np.ndarray) -> Curve:
+def curve(
+    candidate: C, kl: np.ndarray, bits: np.ndarray, steps: Sequence[float] | None = None
+) -> Curve[C]:
     """A smooth curve through what was measured at ``STEPS_STD``.
 
     Divergences of a few dozen pictures are noisy, and the best choice of many is the luckiest one:
     a parabola over the logarithm of the step takes a good part of that out. On ResNet-18 the
     divergence on other pictures was 20 to 30 % lower than with lines from point to point.
+
+    Parameters
+    ----------
+    kl, bits : float64 [steps]
+    steps : others than ``STEPS_STD``; then those from the first to the last may be chosen
     """
     at, fine = np.log(STEPS_STD), np.log(_FINE_STD)
+    if steps is not None:
+        at = np.log(steps)
+        fine = np.arange(at[0], at[-1] + 1e-9, np.log(1.05))
     smooth = np.exp(np.polyval(np.polyfit(at, np.log(np.maximum(kl, 1e-9)), 2), fine))
     # A parabola may turn: a larger step never costs less.
     smooth = np.maximum.accumulate(smooth)
     size = np.minimum.accumulate(np.polyval(np.polyfit(at, bits, 2), fine))
-    return Curve(candidate, _FINE_STD, smooth, np.maximum(size, 0.01))
+    return Curve(candidate, np.exp(fine), smooth, np.maximum(size, 0.01))
 
 
 def measure_map(
@@ -105,24 +133,42 @@ def measure_map(
     plain : logits of the int8 network, of all of them
     each : called behind each of them
     """
+
+    def make(candidate: Candidate, step_std: float) -> Quantising:
+        step = step_units(step_std, calibration, m.name)
+        frame = frame_of(m, calibration, candidate.transform, step)
+        return Quantising(frame, candidate.diffusion, threads)
+
+    return measure_ways(m, loop, batches, plain, make, CANDIDATES, STEPS_STD, each)
+
+
+def measure_ways(
+    m: Map, loop: InLoop, batches: list[torch.Tensor], plain: np.ndarray,
+    make: Callable[[C, float], Trial], candidates: Sequence[C], steps: Sequence[float],
+    each: Callable[[], None] = lambda: None,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Divergence and bits of one map's candidates, see ``measure_map``.
+
+    Parameters
+    ----------
+    make : a way to quantise the map, of a candidate and a step in standard deviations
+    """
     runs = [loop.one_map(m, batch) for batch in batches]
-    kl = np.empty((len(CANDIDATES), len(STEPS_STD)))
+    kl = np.empty((len(candidates), len(steps)))
     bits = np.empty_like(kl)
-    for k, candidate in enumerate(CANDIDATES):
-        for s, step_std in enumerate(STEPS_STD):
-            step = step_units(step_std, calibration, m.name)
-            frame = frame_of(m, calibration, candidate.transform, step)
-            quantising = Quantising(frame, candidate.diffusion, threads)
-            logits = [run(quantising) for run in runs]
+    for k, candidate in enumerate(candidates):
+        for s, step_std in enumerate(steps):
+            trial = make(candidate, step_std)
+            logits = [run(trial) for run in runs]
             kl[k, s] = metrics.kl_nats(plain, torch.cat(logits).cpu().numpy())
-            bits[k, s] = quantising.bits_per_value
+            bits[k, s] = trial.bits_per_value
             each()
     return kl, bits
 
 
 def choose(
-    curves: Mapping[str, list[Curve]], values: Mapping[str, int], price: float
-) -> dict[str, tuple[Candidate, float]]:
+    curves: Mapping[str, list[Curve[C]]], values: Mapping[str, int], price: float
+) -> dict[str, tuple[C, float]]:
     """Candidate and step of each map with the least of bits plus ``price`` times divergence.
 
     That is where a greedy selection by divergence per bit saved ends up, on the convex hull of each
@@ -141,3 +187,32 @@ def choose(
         k = int(np.argmin([cost.min() for cost in costs]))
         chosen[name] = (of[k].candidate, float(of[k].step_std[costs[k].argmin()]))
     return chosen
+
+
+def choose_within(
+    curves: Mapping[str, list[Curve[C]]], values: Mapping[str, int], bits: float
+) -> dict[str, tuple[C, float]]:
+    """As ``choose``, at the price at which all maps together take so many bits for each value.
+
+    Raises
+    ------
+    ValueError : even the coarsest choices take more
+    """
+
+    def taken(chosen: Mapping[str, tuple[C, float]]) -> float:
+        total = 0.0
+        for name, (candidate, step_std) in chosen.items():
+            of = next(c for c in curves[name] if c.candidate == candidate)
+            total += values[name] * of.bits[int(np.argmin(np.abs(of.step_std - step_std)))]
+        return total / sum(values.values())
+
+    low, high = -30.0, 60.0  # logarithm of the price: what takes few bits, what takes many
+    if taken(choose(curves, values, float(np.exp(low)))) > bits:
+        raise ValueError(f"no choice of steps takes {bits:g} bits per value or less")
+    for _ in range(60):
+        middle = (low + high) / 2
+        if taken(choose(curves, values, float(np.exp(middle)))) > bits:
+            high = middle
+        else:
+            low = middle
+    return choose(curves, values, float(np.exp(low)))

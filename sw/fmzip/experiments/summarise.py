@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fmzip import energy
-from fmzip.codecs import CODECS
+from fmzip.codecs import CAP, CODECS
 from fmzip.experiments import metrics, traffic
 from fmzip.experiments.checkpoint import Arrays
 from fmzip.experiments.entries import Entry
@@ -210,7 +210,8 @@ def _products(task: Task, entry: Entry, maps: tuple[Map, ...]) -> energy.Product
         tables = codings[m.name].tables
         each = m.values * tables.products / tables.values
         transform = projection_transform(tables, m.shape[0])
-        write += 0.0 if fold.foldable(m, transform) else each
+        folds = entry.method != CAP and fold.foldable(m, transform)
+        write += 0.0 if folds else each
         read += m.reads * each
     values = sum(m.values for m in maps)
     return energy.Products(write / values, read / sum(m.reads * m.values for m in maps))

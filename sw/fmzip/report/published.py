@@ -40,6 +40,7 @@ PUBLISHED = (
         "dctcm", "ResNet-50", "2.9x on average over 8 bits", 8 / 2.9, _DCTCM,
         "which maps, which accuracy and how headers count is not in the abstract",
     ),
+    Published("pcavlc", "ResNet-18", "4.26 bits at 69.75 %, of 69.76 %", 4.26, _CHMIEL, _FIGURE),
     Published("pcavlc", "ResNet-18", "4.05 bits at 69.5 %, of 69.76 %", 4.05, _CHMIEL, _FIGURE),
     Published("pcavlc", "ResNet-18", "3.20 bits at 68.7 %", 3.20, _CHMIEL, _FIGURE),
     Published("pcavlc", "ResNet-50", "3.27 bits at 75.3 %, of 76.1 %", 3.27, _CHMIEL, _FIGURE),

@@ -1,0 +1,337 @@
+"""The codec ``cap`` of a network: fewer components than values, with matrices that are learned.
+
+1. Principal components of each map in front of its ReLU, and each map alone: what a few numbers of
+   components and steps cost in divergence and save in bits (``sensitivity``). Finished maps are
+   kept.
+2. Allocation, by the same metric as that of ``fmzip allocate``: the choices that together take the
+   bits that are wanted.
+3. Matrices learn to make up for what is lost (``fmzip_models.learn``). Finished epochs are kept.
+4. Integers, and codebooks from the symbols of the compressed network.
+"""
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fmzip.codecfile import CodecFile, LayerCodec
+from fmzip.codecs import CAP
+from fmzip.errors import FmzipError
+from fmzip.experiments import metrics, sensitivity
+from fmzip.experiments.allocate import expected_drop
+from fmzip.experiments.checkpoint import Checkpoint
+from fmzip.experiments.evaluate import check_device, cores
+from fmzip.experiments.manifest import network_digest, pictures_digest, source_digest
+from fmzip.experiments.prepare import CALIBRATION
+from fmzip.experiments.project import step_lsb
+from fmzip.experiments.sensitivity import Curve
+from fmzip_models import capture, learn, pca, quantise
+from fmzip_models.capture import Calibration
+from fmzip_models.default import open_job
+from fmzip_models.in_loop import InLoop
+from fmzip_models.learn import Learned, Recipe
+from fmzip_models.maps import Map
+from fmzip_models.pca import Components, Fit, Linear, Shape
+from fmzip_models.pictures import Pictures
+from fmzip_models.projecting import ProjectionLoop
+from fmzip_models.spec import Input
+from fmzip_models.zoo import Network
+
+STEPS_STD = (0.1, 0.25, 0.6)  # at which each candidate is measured
+DEAD = (0.25, 0.75)  # standard deviations in steps below which a component is left out
+_SIDES = (1, 2)
+# Of the range in front of a ReLU. On ResNet-18 (32 pictures, components of a pixel, 4 bits) the
+# divergence was a third lower than with the whole range. With the price that a forward matrix does
+# not fold into the convolution: between the two is the clamp.
+_BELOW = 0.25
+_SENSITIVITY_PICTURES = 32  # of those that are learned on
+_FIT_PICTURES = 64
+_BATCH = 16
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What a map's positions are, and which components are left out."""
+
+    shape: Shape
+    dead: float
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What to run; members that are not explained here are those of ``MeasureConfig``.
+
+    Parameters
+    ----------
+    bits : per value, that the allocation aims at; heads and padding come on top
+    recipe : of learning; without epochs the components stay as they are
+    calibration : pictures that everything is made on; None for 64, or a quarter where these are few
+    name : of the codec
+    """
+
+    bits: float
+    recipe: Recipe = field(default_factory=Recipe)
+    model: str | None = None
+    weights: Path | None = None
+    images: Path | None = None
+    name: str = CAP
+    calibration: int | None = None
+    scales: str = "max"
+    device: str = "cpu"
+    resume: Path | None = None
+    input: Input | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.bits <= 8:
+            raise ValueError(f"bits must be above 0 and at most 8, not {self.bits:g}")
+        if self.calibration is not None and self.calibration < 1:
+            raise ValueError(f"calibration must be at least 1, not {self.calibration}")
+        quantise.check_method(self.scales)
+
+
+class Training:
+    """One run, which can be interrupted and begun again.
+
+    Parameters
+    ----------
+    config : what to run
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self._checkpoints: list[Checkpoint] = []
+
+    def run(self, progress: Progress = lambda *_: None) -> CodecFile:
+        """The codec.
+
+        Raises
+        ------
+        ValueError, FmzipError : something cannot be used, or the bits cannot be met
+        KeyboardInterrupt : finished maps and epochs are kept, and the next run goes on behind them
+        """
+        with redirect_stdout(sys.stderr):
+            return self._run(progress)
+
+    def discard(self) -> None:
+        """Remove unfinished work, unless its directory was named by the user."""
+        for checkpoint in self._checkpoints:
+            checkpoint.discard()
+
+    def _run(self, progress: Progress) -> CodecFile:
+        config = self.config
+        device = check_device(config.device)
+        progress("opening network and pictures", 0, 0)
+        network, pictures = open_job(config.model, config.weights, config.images, config.input)
+        if len(pictures) < 2:
+            raise FmzipError("needs two pictures or more: not all of them may calibrate")
+        indices, _ = pictures.split(
+            config.calibration or min(CALIBRATION, max(1, len(pictures) // 4))
+        )
+        weights_hash = network_digest(network)
+        about = {
+            "what": "projections",
+            "weights": weights_hash,
+            "pictures": pictures_digest(pictures, indices),
+            "scales": config.scales,
+            "device": config.device,
+            "sources": source_digest("fmzip", "fmzip_models"),
+        }
+        self._checkpoints = [
+            Checkpoint(about, config.resume),
+            Checkpoint(
+                {**about, "bits": config.bits, "recipe": vars(config.recipe)}, config.resume
+            ),
+        ]
+        progress(f"calibrating on {len(indices)} pictures", 0, 0)
+        with ThreadPoolExecutor(cores()) as threads:
+            work = _Work(network, pictures, indices, config, device, threads, progress)
+            curves = work.curves(self._checkpoints[0])
+            values = {m.name: m.values for m in network.graph.maps}
+            chosen = sensitivity.choose_within(curves, values, config.bits)
+            linear = work.learned(chosen, self._checkpoints[1])
+            layers, found = work.finish(chosen, linear)
+        return CodecFile(
+            config.name, network.name, weights_hash, layers, {},
+            {
+                "budget": f"bits={config.bits:g}",
+                "epochs": config.recipe.epochs,
+                "seed": config.recipe.seed,
+                "calibration_pictures": len(indices),
+                **found,
+            },
+        )  # fmt: skip
+
+
+class _Work:
+    """The network on its calibration pictures."""
+
+    def __init__(
+        self, network: Network, pictures: Pictures, indices: np.ndarray, config: TrainConfig,
+        device: torch.device, threads: ThreadPoolExecutor, progress: Progress,
+    ) -> None:  # fmt: skip
+        self._network, self._pictures, self._indices = network, pictures, indices
+        self._config, self._device, self._threads = config, device, threads
+        self._progress = progress
+        self._maps = network.graph.maps
+        self._calibration: Calibration = capture.calibrate(
+            network, pictures, indices, config.scales, before_relu=True, below=_BELOW
+        )
+        self._scales = self._calibration.scales
+        plain = capture.calibrate(network, pictures, indices, config.scales)
+
+        def each(see: Callable[[Map, torch.Tensor], None]) -> None:
+            for _ in capture.run(network, pictures, indices, see, before_relu=True):
+                pass
+
+        self._components: dict[tuple[str, Shape], Components] = {}
+        for side in _SIDES:
+            shapes = {m.name: pca.shape_for(m, side, 1) for m in self._maps}
+            missing = [m for m in self._maps if (m.name, shapes[m.name]) not in self._components]
+            if missing:
+                found = pca.moments(missing, self._scales, shapes, each)
+                self._components |= {(name, shapes[name]): c for name, c in found.items()}
+        network.module.to(device)
+        self._loop = InLoop(network, self._scales, device, before_relu=True)
+        self._plain_loop = InLoop(network, plain.scales, device)
+
+    def _batches(self, count: int) -> list[torch.Tensor]:
+        """Some of the pictures, evenly strided."""
+        chosen = self._indices[:: max(1, len(self._indices) // count)]
+        parts = np.array_split(chosen, range(_BATCH, len(chosen), _BATCH))
+        return [
+            self._network.normalise(self._pictures.read(part)).to(self._device) for part in parts
+        ]
+
+    def _plain(self, batches: list[torch.Tensor]) -> np.ndarray:
+        """Logits of the int8 network."""
+        found = [self._plain_loop.some_pass(batch, {}) for batch in batches]
+        return torch.cat(found).cpu().numpy()
+
+    def _step(self, m: Map, shape: Shape, step_std: float) -> float:
+        components = self._components[m.name, shape]
+        return step_lsb(step_std, self._calibration.std_lsb[m.name], components)
+
+    def _linear(self, m: Map, cut: Cut, step_std: float) -> Linear:
+        components = self._components[m.name, cut.shape]
+        step = self._step(m, cut.shape, step_std)
+        return components.linear(step, components.kept(step, cut.dead))
+
+    def curves(self, checkpoint: Checkpoint) -> dict[str, list[Curve[Cut]]]:
+        """The choices of each map, measured or taken from unfinished work."""
+        batches: list[torch.Tensor] = []
+        plain = np.zeros(0)
+        cuts = {m.name: self._cuts(m) for m in self._maps}
+        total = len(STEPS_STD) * sum(map(len, cuts.values()))
+        done, curves = 0, {}
+        for k, m in enumerate(self._maps):
+            of = cuts[m.name]
+            known = checkpoint.load(k, ("kl", "bits"), len(of))
+            if known is None:
+                if not batches:
+                    batches = self._batches(_SENSITIVITY_PICTURES)
+                    plain = self._plain(batches)
+
+                def make(cut: Cut, step_std: float, m: Map = m) -> Fit:
+                    linear = self._linear(m, cut, step_std)
+                    return Fit(m, self._scales[m.name], cut.shape, linear)
+
+                with torch.no_grad():
+                    kl, bits = sensitivity.measure_ways(
+                        m, self._loop, batches, plain, make, of, STEPS_STD
+                    )
+                known = {"kl": kl, "bits": bits}
+                checkpoint.save(k, known)
+            done += len(of) * len(STEPS_STD)
+            self._progress(f"quantising {m.name} alone", done, total)
+            curves[m.name] = [
+                sensitivity.curve(cut, known["kl"][c], known["bits"][c], STEPS_STD)
+                for c, cut in enumerate(of)
+            ]
+        return curves
+
+    def _cuts(self, m: Map) -> list[Cut]:
+        shapes = dict.fromkeys(pca.shape_for(m, side, 1) for side in _SIDES)
+        return [Cut(shape, dead) for shape in shapes for dead in DEAD]
+
+    def learned(
+        self, chosen: dict[str, tuple[Cut, float]], checkpoint: Checkpoint
+    ) -> dict[str, Linear]:
+        """Projections behind the last epoch."""
+        begin = {m.name: self._linear(m, *chosen[m.name]) for m in self._maps}
+        recipe = self._config.recipe
+        if not recipe.epochs:
+            return begin
+        # Learning is for what is left when the means are right.
+        for name, fit in self._fits(chosen, begin, self._batches(_FIT_PICTURES)).items():
+            for offset, rise in zip(begin[name].inverse_offset, fit.rises(), strict=True):
+                offset += rise
+        modules = {
+            m.name: Learned(
+                begin[m.name], chosen[m.name][0].shape, self._scales[m.name],
+                self._step(m, chosen[m.name][0].shape, chosen[m.name][1]),
+            )
+            for m in self._maps
+        }  # fmt: skip
+        size = 1 + 3 * sum(p.numel() for of in modules.values() for p in of.parameters())
+        known = [
+            (done, found["state"])
+            for done in range(1, recipe.epochs + 1)
+            if (found := checkpoint.load(done, ("state",), size)) is not None
+        ]
+        learn.learn(
+            self._network, self._pictures, self._indices, modules, recipe, self._device,
+            begin=known[-1] if known else None,
+            step=lambda k, of, loss: self._progress(f"learning, loss {loss:.4f}", k, of),
+            epoch=lambda done, state: checkpoint.save(done, {"state": state}),
+        )  # fmt: skip
+        return {name: module.linear() for name, module in modules.items()}
+
+    @torch.no_grad()
+    def _fits(
+        self, chosen: dict[str, tuple[Cut, float]], linear: dict[str, Linear],
+        batches: list[torch.Tensor],
+    ) -> dict[str, Fit]:  # fmt: skip
+        """Symbols and means of all maps, each with the others compressed."""
+        fits = {
+            m.name: Fit(m, self._scales[m.name], chosen[m.name][0].shape, linear[m.name])
+            for m in self._maps
+        }
+        for batch in batches:
+            self._loop.codec_pass(batch, fits)
+        return fits
+
+    @torch.no_grad()
+    def finish(
+        self, chosen: dict[str, tuple[Cut, float]], linear: dict[str, Linear]
+    ) -> tuple[dict[str, LayerCodec], dict[str, float]]:
+        """Integers and codebooks of each map, and what the calibration pictures say of them."""
+        self._progress("counting symbols", 0, 0)
+        batches = self._batches(_FIT_PICTURES)
+        fits = self._fits(chosen, linear, batches)
+        layers, codecs = {}, {}
+        for m in self._maps:
+            config, coding = fits[m.name].finish()
+            scale = self._scales[m.name]
+            layers[m.name] = LayerCodec(
+                m.shape, scale.scale, scale.zero_point, scale.dtype, config.transform, 0, coding
+            )
+            codecs[m.name] = ProjectionLoop(
+                layers[m.name].frame(), coding, self._device, self._threads
+            )
+        passes = [self._loop.codec_pass(batch, codecs) for batch in batches]
+        logits = torch.cat([p.logits for p in passes]).cpu().numpy()
+        plain = self._plain(batches)
+        size = sum(int(part.sum()) for p in passes for part in p.bus_bytes.values())
+        values = len(plain) * sum(m.values for m in self._maps)
+        return layers, {
+            "bits_per_value": round(8 * size / values, 4),
+            "kl": round(metrics.kl_nats(plain, logits), 5),
+            "expected_drop": round(expected_drop(plain, logits), 3),
+            "agreement": round(metrics.agreement(plain, logits), 2),
+        }
