@@ -69,6 +69,7 @@ results: setup  ## run again what the README's tables show (FMZIP_DATA=... names
 	$(if $(FMZIP_DATA),mkdir -p build/codecs && $(FMZIP) allocate $(REAL) --budget $(BUDGETS) -o build/codecs/resnet18.toml)
 	$(if $(FMZIP_DATA),$(FMZIP) measure $(REAL) --codec $$(ls build/codecs/resnet18-*.toml | paste -sd,),zstd,entropy --json docs/results/measure-resnet18-fmz.json)
 	$(if $(FMZIP_DATA),$(FMZIP) hil $(REAL) --limit 10 --codec build/codecs/resnet18-kl0.05.toml --json docs/results/hil-resnet18-fmz.json)
+	$(if $(FMZIP_DATA),$(FMZIP) measure $(REAL) --codec pcavlc,pcavlc-2x2,entropy --steps 0.07,0.11,0.18 --json docs/results/measure-resnet18-projections.json)
 	$(if $(FMZIP_DATA),for net in resnet50 squeezenet1_0 mobilenet_v2_uint8; do $(FMZIP) measure --model $(FMZIP_DATA)/realdata.py:$$net --images $(FMZIP_DATA)/photos --limit 100 --codec $(SOME) --json docs/results/measure-$$net.json || exit 1; done)
 	$(if $(FMZIP_DATA),$(FMZIP) measure --model $(FMZIP_DATA)/realdata.py:cifar_resnet20 --images $(FMZIP_DATA)/cifar10_test1000.npz --codec $(SOME) --json docs/results/measure-cifar_resnet20.json)
 	$(FMZIP) area --json docs/results/area.json
