@@ -206,7 +206,8 @@ class BlockFifo(wiring.Component):
         with m.If(pop):
             m.d.sync += tail.eq(tail + 1)
         with m.If(push ^ pop):
-            m.d.sync += [count.eq(up_or_down(count, pop)), some.eq(push | (count != 1))]
+            # By the one of the two that is known early.
+            m.d.sync += [count.eq(up_or_down(count, ~push)), some.eq(push | (count != 1))]
         # One cycle late, so two places early.
         m.d.sync += full.eq(count >= self._depth - 2)
         with m.If(ram.r_en):
