@@ -32,6 +32,9 @@ sim: setup  ## cocotb benches on the emitted Verilog (WAVES=1 keeps waves)
 gates: setup  ## the same benches on the gates that synthesis for an ECP5 makes
 	$(PY) -m pytest -q -m gates tests/test_gates.py tests/test_ip_export.py
 
+formal: setup  ## proofs of the gateware, and the bugs that they must find
+	$(FMZIP) formal
+
 site: setup  ## the documents as a site, in build/site
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build -q
 
@@ -81,4 +84,4 @@ docs: setup  ## regenerate the generated parts of docs/ and README
 clean:  ## remove everything that the other targets made
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup hil test soak sim gates site check bench area bitstream flash boards results docs clean
+.PHONY: help setup hil test soak sim gates formal site check bench area bitstream flash boards results docs clean

