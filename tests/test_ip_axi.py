@@ -11,6 +11,7 @@ from fmzip.format import multiplier
 from fmzip_hw.encoder import Encoder
 from fmzip_sim.ip.frames import Frame, random_frame
 from fmzip_sim.ip.pair import simulate_pair
+from fmzip_sim.tb.runner import why_not
 
 pytest.importorskip("cocotbext.axi")
 ROOT = Path(__file__).parent.parent
@@ -66,5 +67,7 @@ def test_random_traffic_through_the_other_cores(codec: str, lanes: int) -> None:
 
 
 @pytest.mark.soak
-def test_random_traffic_a_thousand_times() -> None:
+def test_random_traffic_a_thousand_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    if why_not("verilator") is None:  # minutes, where Icarus takes half an hour
+        monkeypatch.setenv("SIM", "verilator")
     check("dctcm", 8, range(SOAK))
