@@ -33,9 +33,9 @@ def train_projection(
     ] = None,
     epochs: Annotated[
         int, typer.Option(min=0, help="passes over them; 0 keeps principal components")
-    ] = 4,
+    ] = 8,
     batch: Annotated[int, typer.Option(min=1, help="pictures for each step")] = 8,
-    rate: Annotated[float, typer.Option(help="of learning, at its highest")] = 3e-4,
+    rate: Annotated[float, typer.Option(help="of learning, at its highest")] = 5e-5,
     labels: Annotated[
         float, typer.Option(help="weight of the labels; 0 to learn without them")
     ] = 0.0,

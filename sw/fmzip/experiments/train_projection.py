@@ -278,7 +278,7 @@ class _Work:
             )
             for m in self._maps
         }  # fmt: skip
-        size = 1 + 3 * sum(p.numel() for of in modules.values() for p in of.parameters())
+        size = 2 + 3 * sum(p.numel() for of in modules.values() for p in of.parameters())
         known = [
             (done, found["state"])
             for done in range(1, recipe.epochs + 1)
