@@ -168,7 +168,7 @@ def learn(
                 loss = _loss(graph, batch, labels, learned, recipe)
                 bits = _spread(learned, weights)
                 if np.isnan(spread):
-                    spread, slope = float(bits.detach()), _SLOPE * float(loss.detach())
+                    spread, slope = float(bits.detach()), float(_SLOPE * loss.detach())
                 optimiser.zero_grad()
                 more = bits - spread
                 (loss + slope * more + _RATE_PRICE * more.square()).backward()
