@@ -198,11 +198,11 @@ def test_the_trace_gives_the_energy_model_the_times_of_the_status_outputs() -> N
 # Rule, a part on which it matters, and what a controller has wrong. No traffic makes the parts' own
 # tRAS, tRC, tRRD and tMRD matter: other things take longer.
 BUGS: dict[str, tuple[dict[str, float], dict[str, int]]] = {
-    "tRCD": ({}, {"rcd": 1}),
-    "tRP": ({}, {"rp": 1}),
-    "tRAS": ({"ras_ns": 150, "rc_ns": 165}, {"ras": 19}),
-    "tRC": ({"rc_ns": 150}, {"rc": 19}),
-    "tWR": ({}, {"wr": 1}),
+    "tRCD": ({"rcd_ns": 30}, {"rcd": 2}),
+    "tRP": ({"rp_ns": 30}, {"rp": 2}),
+    "tRAS": ({"ras_ns": 150, "rc_ns": 165}, {"ras": 17}),
+    "tRC": ({"rc_ns": 150}, {"rc": 17}),
+    "tWR": ({"wr_ns": 30}, {"wr": 2}),
     "tRRD": ({"rrd_ns": 60}, {"rrd": 2}),
     "tRFC": ({"refresh_window_ns": 8e6, "rfc_ns": 150}, {"rfc": 18}),
     "tMRD": ({"mrd_clocks": 9}, {"mrd": 2}),

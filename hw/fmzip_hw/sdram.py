@@ -141,17 +141,17 @@ class SdramController(wiring.Component):
         give = _Commands()
         m.submodules.rrd = rrd = Timer(self._cycles.rrd)
         m.d.comb += rrd.start.eq(give.act_now | give.act_next)
+        # Who decides is known a cycle early: it may be late, since neither sleep nor refresh begins
+        # while a request could be given a command.
+        serves, refreshes = Signal(), Signal()
+        m.d.sync += [
+            serves.eq(power_up.done & sleep.awake & ~debt.go),
+            refreshes.eq(power_up.done & sleep.awake & debt.go),
+        ]
+        self._refresh(m, give, power_up, debt, refreshes, banks)
         self._look_ahead(m, give, queue, debt, banks, rrd)
-        with m.If(~power_up.done):
-            m.d.comb += [
-                give.prea.eq(power_up.prea),
-                give.ref.eq(power_up.ref),
-                give.mrs.eq(power_up.mrs),
-            ]
-        with m.Elif(sleep.awake & debt.go):
-            self._refresh(m, give, debt, banks)
-        with m.Elif(sleep.awake):
-            self._serve(m, give, queue, banks, words, collector, rrd)
+        self._prepare(m, give, queue, banks, rrd)
+        self._serve(m, give, queue, serves, words, collector)
         self._note(m, give, queue, banks)
         self._drive(m, give, queue, words)
         return m
@@ -171,53 +171,91 @@ class SdramController(wiring.Component):
         may_pre = Array(bank.may_pre for bank in banks)
         ahead = now.valid & now.opened & next_.valid & (next_.bank != now.bank) & ~debt.soon
         closed = ~next_.opened & ~next_.foreign
-        # A cycle early: what allows them stays, unless the request moves on or is looked up again.
+        # A cycle early: what allows them stays, unless the request moves on, or the banks are
+        # refreshed, and then nothing is served for more than a cycle.
+        pre = ahead & next_.foreign & may_pre[next_.bank] & ~give.pre_next & ~queue.move
+        act = ahead & closed & may_act[next_.bank] & rrd.over & ~give.act_next & ~queue.move
+        m.d.sync += [give.pre_ahead.eq(pre), give.act_ahead.eq(act), give.ahead.eq(pre | act)]
+
+    def _refresh(
+        self,
+        m: Module,
+        give: "_Commands",
+        power_up: PowerUp,
+        debt: RefreshDebt,
+        refreshes: Signal,
+        banks: list[Bank],
+    ) -> None:
+        """Power-up's commands; all banks are closed and refreshed while ``refreshes``."""
+        may_prea, may_ref, alone = Signal(), Signal(), Signal()
+        up = {name: Signal(name=f"up_{name}") for name in ("prea", "ref", "mrs")}
         m.d.sync += [
-            give.pre_ahead.eq(ahead & next_.foreign & may_pre[next_.bank] & ~give.pre_next),
-            give.act_ahead.eq(ahead & closed & may_act[next_.bank] & rrd.over & ~give.act_next),
+            *(strobe.eq(getattr(power_up, name)) for name, strobe in up.items()),
+            alone.eq(refreshes),  # what was given before has reached the timers
+            may_prea.eq(Cat(~bank.open | bank.may_pre for bank in banks).all()),
+            may_ref.eq(Cat(bank.may_act for bank in banks).all() & ~give.prea & ~give.ref),
+        ]
+        mine = refreshes & alone
+        m.d.comb += [
+            debt.ref.eq(mine & ~self.open & may_ref),
+            give.prea.eq(up["prea"] | (mine & self.open & may_prea)),
+            give.ref.eq(up["ref"] | debt.ref),
+            give.mrs.eq(up["mrs"]),
         ]
 
-    def _refresh(self, m: Module, give: "_Commands", debt: RefreshDebt, banks: list[Bank]) -> None:
-        with m.If(self.open):
-            m.d.comb += give.prea.eq(Cat(~bank.open | bank.may_pre for bank in banks).all())
-        with m.Else():
-            ref = Cat(bank.may_act for bank in banks).all()
-            m.d.comb += [give.ref.eq(ref), debt.ref.eq(ref)]
+    def _prepare(
+        self, m: Module, give: "_Commands", queue: RequestQueue, banks: list[Bank], rrd: Timer
+    ) -> None:
+        """Whether the request under way may be given a command in the next cycle.
+
+        What allows it stays, unless a command is given that is named here, or the banks are
+        refreshed, and then nothing is served for more than a cycle.
+        """
+        now, next_ = queue.now, queue.next
+        may_act = Array(bank.may_act for bank in banks)
+        may_pre = Array(bank.may_pre for bank in banks)
+        may_column = Array(bank.may_column for bank in banks)
+        closed = now.valid & ~now.opened & ~now.foreign
+        m.d.sync += [
+            give.act_ready.eq(
+                closed & may_act[now.bank] & rrd.over & ~give.act_now & ~give.act_next
+            ),
+            give.pre_ready.eq(
+                now.valid & ~now.opened & now.foreign & may_pre[now.bank] & ~give.pre_now
+            ),
+            give.column_ready.eq(
+                now.valid & now.opened & may_column[now.bank] & ~(give.column & now.last)
+            ),
+        ]
+        with m.If(queue.move):
+            m.d.sync += give.column_ready.eq(next_.opened & may_column[next_.bank])
 
     def _serve(
         self,
         m: Module,
         give: "_Commands",
         queue: RequestQueue,
-        banks: list[Bank],
+        serves: Signal,
         words: Slice,
         collector: ReadCollector,
-        rrd: Timer,
     ) -> None:
         """Decide for the request under way, but first for the next one's row."""
-        now, next_ = queue.now, queue.next
-        may_act = Array(bank.may_act for bank in banks)
-        may_pre = Array(bank.may_pre for bank in banks)
+        now = queue.now
         m.submodules.bus = bus = Timer(self._cycles.turn)
-        m.d.comb += bus.start.eq(give.read)
         first = now.column[: exact_log2(WORD_BEATS)] == 0
-        m.d.comb += collector.first.eq(first)
-        with m.If(give.pre_ahead & next_.valid):
-            m.d.comb += give.pre_next.eq(1)
-        with m.Elif(give.act_ahead & next_.valid):
-            m.d.comb += give.act_next.eq(1)
-        with m.Elif(now.valid & now.opened):
-            with m.If(Array(bank.may_column for bank in banks)[now.bank]):
-                m.d.comb += [
-                    give.write.eq(now.write & words.o.valid & bus.over),
-                    give.read.eq(~now.write & (~first | collector.free)),
-                    self.turnaround.eq(now.write & words.o.valid & ~bus.over),
-                ]
-        with m.Elif(now.valid & now.foreign):
-            m.d.comb += give.pre_now.eq(may_pre[now.bank])
-        with m.Elif(now.valid):
-            m.d.comb += give.act_now.eq(may_act[now.bank] & rrd.over)
+        decides, moves = serves & ~give.ahead, Signal()
         m.d.comb += [
+            give.pre_next.eq(serves & give.pre_ahead),
+            give.act_next.eq(serves & give.act_ahead),
+            give.pre_now.eq(decides & give.pre_ready),
+            give.act_now.eq(decides & give.act_ready),
+            moves.eq(decides & give.column_ready),
+            give.write.eq(moves & now.write & words.o.valid & bus.over),
+            give.read.eq(moves & ~now.write & (~first | collector.free)),
+            give.column.eq(give.write | give.read),
+            self.turnaround.eq(moves & now.write & words.o.valid & ~bus.over),
+            bus.start.eq(give.read),
+            collector.first.eq(first),
             collector.read.eq(give.read),
             words.o.ready.eq(give.write & now.column[: exact_log2(WORD_BEATS)].all()),
         ]
@@ -226,7 +264,7 @@ class SdramController(wiring.Component):
         """Tell the queue and the banks what is given."""
         now, next_ = queue.now, queue.next
         m.d.comb += [
-            queue.column.eq(give.write | give.read),
+            queue.column.eq(give.column),
             queue.act_now.eq(give.act_now),
             queue.pre_now.eq(give.pre_now),
             queue.act_next.eq(give.act_next),
@@ -256,7 +294,7 @@ class SdramController(wiring.Component):
         ahead = give.act_next | give.pre_next
         with m.If(give.act_now | give.act_next):
             m.d.comb += [command.eq(Command.ACT), address.eq(Mux(ahead, next_.row, now.row))]
-        with m.Elif(give.write | give.read):
+        with m.Elif(give.column):
             m.d.comb += [
                 command.eq(Mux(give.write, Command.WR, Command.RD)),
                 address.eq(now.column),
@@ -291,5 +329,8 @@ class _Commands:
     def __init__(self) -> None:
         self.mrs, self.ref, self.prea = Signal(), Signal(), Signal()
         self.pre_now, self.act_now, self.write, self.read = (Signal() for _ in range(4))
+        self.column = Signal()  # write or read
         self.pre_next, self.act_next = Signal(), Signal()
-        self.pre_ahead, self.act_ahead = Signal(), Signal()  # may be given, if nothing changed
+        # May be given in this cycle: registers.
+        self.pre_ready, self.act_ready, self.column_ready = Signal(), Signal(), Signal()
+        self.pre_ahead, self.act_ahead, self.ahead = Signal(), Signal(), Signal()

@@ -16,8 +16,8 @@ _BEAT_BITS = exact_log2(WORD_BEATS)
 def slot_layout(part: SdramPart) -> data.StructLayout:
     """A request on its way, in the chip's terms.
 
-    ``left`` counts columns; ``opened``: the bank has the request's row open; ``foreign``: it has
-    another one open.
+    ``left`` counts columns, ``last``: there is one left; ``opened``: the bank has the request's row
+    open; ``foreign``: it has another one open.
     """
     return data.StructLayout({
         "valid": 1,
@@ -26,6 +26,7 @@ def slot_layout(part: SdramPart) -> data.StructLayout:
         "row": part.row_bits,
         "column": part.column_bits,
         "left": range(ROW_WORDS * WORD_BEATS + 1),
+        "last": 1,
         "opened": 1,
         "foreign": 1,
     })  # fmt: skip
@@ -51,6 +52,7 @@ class RequestQueue(wiring.Component):
     act_now, pre_now, act_next, pre_next : In(1), a command for a request is given
     prea : In(1), all banks are closed, and all rows have to be looked up again
     now, next : Out(``slot_layout``); ``next.valid`` only after it was looked up
+    move : Out(1), ``next`` becomes ``now``
     waiting : Out(1), a request waits, looked up or not
     hit, miss, conflict : Out(1), a request was looked up
     """
@@ -72,6 +74,7 @@ class RequestQueue(wiring.Component):
             "prea": In(1),
             "now": Out(slot),
             "next": Out(slot),
+            "move": Out(1),
             "waiting": Out(1),
             "hit": Out(1),
             "miss": Out(1),
@@ -81,17 +84,22 @@ class RequestQueue(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         now, next_ = self.now, self.next
-        finish, move = Signal(), Signal()
+        finish, move = Signal(), self.move
+        movable = Signal()  # next.valid, and it was not held back a cycle ago
         opened, foreign = Signal(), Signal()  # of next, behind this cycle
         m.d.comb += [
-            finish.eq(self.column & (now.left == 1)),
-            move.eq(next_.valid & ~self.hold & (~now.valid | finish)),
+            finish.eq(self.column & now.last),
+            move.eq(movable & (~now.valid | finish)),
             opened.eq((next_.opened | self.act_next) & ~self.prea),
             foreign.eq(next_.foreign & ~self.pre_next & ~self.prea),
         ]
         m.d.sync += [next_.opened.eq(opened), next_.foreign.eq(foreign)]
         with m.If(self.column):
-            m.d.sync += [now.column.eq(now.column + 1), now.left.eq(now.left - 1)]
+            m.d.sync += [
+                now.column.eq(now.column + 1),
+                now.left.eq(now.left - 1),
+                now.last.eq(now.left == 2),
+            ]
         with m.If(self.prea):
             m.d.sync += [now.opened.eq(0), now.foreign.eq(0)]
         with m.If(self.act_now):
@@ -102,10 +110,11 @@ class RequestQueue(wiring.Component):
             m.d.sync += now.valid.eq(0)
         with m.If(move):
             m.d.sync += [now.eq(next_), now.opened.eq(opened), now.foreign.eq(foreign)]
-        self._look_up(m, move)
+        self._look_up(m, movable)
         return m
 
-    def _look_up(self, m: Module, move: Signal) -> None:
+    def _look_up(self, m: Module, movable: Signal) -> None:
+        """In two cycles: the row is compared in the first."""
         now, next_ = self.now, self.next
         counted = Signal()
         settled, is_open, same = Signal(), Signal(), Signal()
@@ -118,12 +127,16 @@ class RequestQueue(wiring.Component):
         m.d.comb += [
             self.request.ready.eq(~self.waiting),
             Cat(column, bank, row).eq(address),
-            # The bank cannot change any more, but by ``prea``.
-            settled.eq(~now.valid | now.opened | (now.bank != next_.bank)),
+        ]
+        # Once settled, the bank cannot change any more, but by ``prea``.
+        stays = ~now.valid | now.opened | (now.bank != next_.bank)
+        m.d.sync += [
+            settled.eq(self.waiting & ~self.move & stays & ~self.prea),
             is_open.eq(Array(self.open)[next_.bank]),
             same.eq(Array(self.rows)[next_.bank] == next_.row),
         ]
-        with m.If(self.waiting & ~next_.valid & settled & ~self.prea):
+        found = settled & ~next_.valid & ~self.prea
+        with m.If(found):
             m.d.sync += [
                 next_.valid.eq(1),
                 next_.opened.eq(is_open & same),
@@ -136,10 +149,11 @@ class RequestQueue(wiring.Component):
                     self.miss.eq(~is_open),
                     self.conflict.eq(is_open & ~same),
                 ]
-        with m.If(move):
-            m.d.sync += [next_.valid.eq(0), self.waiting.eq(0), counted.eq(0)]
+        m.d.sync += movable.eq((next_.valid | found) & ~self.hold)
+        with m.If(self.move):
+            m.d.sync += [next_.valid.eq(0), self.waiting.eq(0), counted.eq(0), movable.eq(0)]
         with m.Elif(self.prea):
-            m.d.sync += next_.valid.eq(0)
+            m.d.sync += [next_.valid.eq(0), movable.eq(0)]
         with m.If(self.request.valid & self.request.ready):
             m.d.sync += [
                 self.waiting.eq(1),
@@ -148,4 +162,5 @@ class RequestQueue(wiring.Component):
                 next_.row.eq(row),
                 next_.column.eq(column << _BEAT_BITS),
                 next_.left.eq(self.request.payload.words << _BEAT_BITS),
+                next_.last.eq(0),  # a word has several columns
             ]
