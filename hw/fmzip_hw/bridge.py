@@ -76,18 +76,23 @@ class Bridge(wiring.Component):
         m.submodules.decoder = decoder = CobsDecoder()
         m.submodules.receiver = receiver = self._receiver
         m.submodules.sender = sender = PacketSender()
+        m.submodules.taken = taken = Slice(PacketByte)  # between the bytes and their CRC
         m.submodules.slice = part = Slice(PacketByte)  # between one ready and the other
+        m.submodules.cut = cut = Slice(32)  # between the bus and the FIFO
         m.submodules.encoder = encoder = CobsEncoder()
         wiring.connect(m, wiring.flipped(self.i), decoder.i)
-        wiring.connect(m, decoder.o, receiver.i)
+        wiring.connect(m, decoder.o, taken.i)
+        wiring.connect(m, taken.o, receiver.i)
+        wiring.connect(m, receiver.o, cut.i)
         wiring.connect(m, sender.o, part.i)
         wiring.connect(m, part.o, encoder.i)
         wiring.connect(m, encoder.o, wiring.flipped(self.o))
 
-        request, reply, bus = receiver.o, sender.i, self.bus
+        request, reply, bus = cut.o, sender.i, self.bus
         head = Signal(RequestHead)
         address = Signal(32)
         left = Signal(range(max(HELLO_WORDS, MAX_WORDS) + 1))  # words
+        more = Signal()  # left != 0
         is_open, session = Signal(), Signal(32)
         expected = Signal(range(SEQUENCES))  # number of the next request
         execute = Signal()  # not a duplicate of a write
@@ -117,6 +122,7 @@ class Bridge(wiring.Component):
             with m.State("judge"):
                 m.d.sync += [
                     left.eq(head.count),
+                    more.eq((head.count != 0) | is_hello),
                     execute.eq(known & (ahead == 0)),
                     answer.eq(~is_open | (known & ((ahead == 0) | ahead[-1]))),
                 ]
@@ -130,20 +136,20 @@ class Bridge(wiring.Component):
                 with m.Elif(known & (ahead == 0)):
                     m.d.sync += expected.eq(expected + 1)
             with m.State("write"):
-                with m.If(is_write & (left != 0)):
+                with m.If(is_write & more):
                     m.d.comb += [
                         bus.valid.eq(execute & request.valid),
                         request.ready.eq(bus.ack | ~execute),
                     ]
                     with m.If(request.valid & request.ready):
-                        m.d.sync += [left.eq(left - 1), address.eq(address + 4)]
+                        m.d.sync += [left.eq(left - 1), more.eq(left != 1), address.eq(address + 4)]
                 with m.Elif(answer):
                     m.next = "reply"
                 with m.Else():
                     m.next = "head"
             with m.State("reply"):
                 served = is_open | is_hello
-                more = served & (left != 0)
+                words = served & more
                 m.d.comb += [
                     reply.valid.eq(1),
                     reply.payload.word.eq(
@@ -154,29 +160,30 @@ class Bridge(wiring.Component):
                             head.tag,
                         )
                     ),
-                    reply.payload.last.eq(~more),
+                    reply.payload.last.eq(~words),
                 ]
                 with m.If(reply.ready):
                     m.next = "head"
-                    with m.If(more):
+                    with m.If(words):
                         m.next = "read"
             with m.State("read"):
                 m.d.comb += [
                     bus.valid.eq(~is_hello & ~have),
                     reply.valid.eq(have),
                     reply.payload.word.eq(word),
-                    reply.payload.last.eq(left == 0),
+                    reply.payload.last.eq(~more),
                 ]
                 with m.If(~have & (bus.ack | is_hello)):
                     m.d.sync += [
                         word.eq(Mux(is_hello, self._hello_word(left, session), bus.read)),
                         have.eq(1),
                         left.eq(left - 1),
+                        more.eq(left != 1),
                         address.eq(address + 4),
                     ]
                 with m.If(have & reply.ready):
                     m.d.sync += have.eq(0)
-                    with m.If(left == 0):
+                    with m.If(~more):
                         m.next = "head"
         return m
 

@@ -3,7 +3,7 @@
 S. Cheshire and M. Baker, Consistent Overhead Byte Stuffing, IEEE/ACM Trans. Networking 7(2), 1999.
 """
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, ValueLike
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -69,27 +69,32 @@ class CobsEncoder(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.memory = memory = Memory(shape=8, depth=2 * (COBS_RUN + 2), init=[])
-        write, read = memory.write_port(), memory.read_port()
+        port, read = memory.write_port(), memory.read_port()
+        write = Signal(data.StructLayout({"addr": len(port.addr), "data": 8, "en": 1}))
+        m.d.sync += [port.addr.eq(write.addr), port.data.eq(write.data), port.en.eq(write.en)]
         code = Signal(range(memory.depth))  # where the code of the current run goes
         head = Signal.like(code, init=1)  # where the next byte goes
-        published = Signal.like(code)  # what may be sent ends here
+        published, shown = Signal.like(code), Signal.like(code)  # what may be sent ends here
         run = Signal(8, init=1)  # the code: bytes of the run and one
         tail = Signal.like(code)
         used = Signal(range(memory.depth + 1), init=1)
         room = Signal(init=1)
-        # One cycle late, and behind the last byte come a code and a delimiter.
-        m.d.sync += room.eq(used < memory.depth - 6)
-        push, pop = Signal(range(3)), Signal()
+        pushes, pops = Signal(), Signal()
+        # Two cycles late, and behind the last byte come a code and a delimiter.
+        m.d.sync += room.eq(used < memory.depth - 8)
+        push, pop = Signal(), Signal()
+        m.d.sync += [pushes.eq(push), pops.eq(pop), shown.eq(published)]
         close, end = Signal(), Signal()
 
+        def put(where: Signal, byte: ValueLike) -> None:
+            m.d.comb += [write.addr.eq(where), write.data.eq(byte), write.en.eq(1), push.eq(1)]
+
         def new_run() -> None:
-            m.d.comb += [write.addr.eq(code), write.data.eq(run), write.en.eq(1)]
+            put(code, run)
             m.d.sync += [code.eq(head), head.eq(head + 1), run.eq(1), published.eq(head)]
-            m.d.comb += push.eq(1)
 
         with m.If(end):  # the delimiter takes the place that was kept for a code
-            m.d.comb += [write.addr.eq(code), write.data.eq(DELIMITER), write.en.eq(1)]
-            m.d.comb += push.eq(1)
+            put(code, DELIMITER)
             m.d.sync += [code.eq(head), head.eq(head + 1), published.eq(head), end.eq(0)]
         with m.Elif(close):  # the longest run, with no zero behind it
             new_run()
@@ -102,15 +107,14 @@ class CobsEncoder(wiring.Component):
             with m.Elif(self.i.payload.data == 0):
                 new_run()
             with m.Else():
-                m.d.comb += [write.addr.eq(head), write.data.eq(self.i.payload.data)]
-                m.d.comb += [write.en.eq(1), push.eq(1)]
+                put(head, self.i.payload.data)
                 m.d.sync += [head.eq(head + 1), run.eq(run + 1), close.eq(run == COBS_RUN)]
 
         fetched = Signal()
         m.d.comb += [
             read.en.eq(~fetched | self.o.ready),
             read.addr.eq(tail),
-            pop.eq(read.en & (tail != published)),
+            pop.eq(read.en & (tail != shown)),
             self.o.payload.eq(read.data),
             self.o.valid.eq(fetched),
         ]
@@ -118,5 +122,5 @@ class CobsEncoder(wiring.Component):
             m.d.sync += fetched.eq(pop)
         with m.If(pop):
             m.d.sync += tail.eq(tail + 1)
-        m.d.sync += used.eq(used + push - pop)
+        m.d.sync += used.eq(used + pushes - pops)
         return m
