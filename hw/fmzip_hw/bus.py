@@ -1,6 +1,6 @@
 """The board's inner bus: 32-bit words, one access at a time; and the host's way to the memory."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -26,6 +26,8 @@ Bus = wiring.Signature({
 class BusSplitter(wiring.Component):
     """Selects a window by the upper four address bits; an address outside all reads as zero.
 
+    An access waits in a register on its way, and so does the answer: two cycles more.
+
     Parameters
     ----------
     windows : first address of each
@@ -43,22 +45,31 @@ class BusSplitter(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         bus = self.bus
-        with m.Switch(bus.address[WINDOW_BITS:]):
-            for k, start in enumerate(self._starts):
-                with m.Case(start >> WINDOW_BITS):
-                    m.d.comb += [
-                        self.windows[k].valid.eq(bus.valid),
-                        bus.ack.eq(self.windows[k].ack),
-                        bus.read.eq(self.windows[k].read),
-                    ]
-            with m.Default():
-                m.d.comb += bus.ack.eq(1)
-        for window in self.windows:
+        going = Signal(len(self._starts) + 1)  # to each window; the last bit: to none
+        address = Signal(WINDOW_BITS)
+        data, write = Signal.like(bus.data), Signal()
+        acks = Cat(Cat(window.ack for window in self.windows), Const(1))
+        m.d.sync += bus.ack.eq((going & acks).any())
+        with m.If(bus.valid & ~going.any() & ~bus.ack):
+            m.d.sync += [address.eq(bus.address), data.eq(bus.data), write.eq(bus.write)]
+            with m.Switch(bus.address[WINDOW_BITS:]):
+                for k, start in enumerate(self._starts):
+                    with m.Case(start >> WINDOW_BITS):
+                        m.d.sync += going.eq(1 << k)
+                with m.Default():
+                    m.d.sync += going.eq(1 << len(self._starts))
+        with m.Elif((going & acks).any()):
+            m.d.sync += going.eq(0)
+        read: Value = Const(0, len(bus.read))
+        for k, window in enumerate(self.windows):
+            read = read | Mux(going[k], window.read, 0)
             m.d.comb += [
-                window.address.eq(bus.address[:WINDOW_BITS]),
-                window.write.eq(bus.write),
-                window.data.eq(bus.data),
+                window.valid.eq(going[k]),
+                window.address.eq(address),
+                window.write.eq(write),
+                window.data.eq(data),
             ]
+        m.d.sync += bus.read.eq(read)
         return m
 
 

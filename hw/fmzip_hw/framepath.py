@@ -142,11 +142,12 @@ class FramePath(wiring.Component):
         begun = self.write | self.read | self.loop
         complete = Signal()
         m.d.sync += complete.eq(tiles == self.head.tiles)
-        m.d.comb += self.abort.eq(self.reset | begun)
+        stop = self.reset | begun
+        m.d.sync += self.abort.eq(stop)  # a register, since it reaches thousands of others
 
         def begin() -> None:
             """What a strobe does, in any state."""
-            with m.If(self.abort):
+            with m.If(stop):
                 m.d.sync += [
                     settle.eq(0),
                     to_write.eq(self.write),

@@ -45,7 +45,8 @@ class PortReader(wiring.Component):
         # The FIFO says that it is full four words early.
         room = Signal(range(_DEPTH), init=_DEPTH - 4)
         claimed = Mux(request.valid & request.ready, request.payload.words, 0)
-        m.d.sync += room.eq(room - claimed + (self.o.valid & self.o.ready))
+        taken = Signal()
+        m.d.sync += [taken.eq(self.o.valid & self.o.ready), room.eq(room - claimed + taken)]
         row = to_row_end(address)
         with m.If(~request.valid):
             m.d.sync += [

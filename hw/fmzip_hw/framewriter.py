@@ -10,6 +10,7 @@ from fmzip_hw.layout import HeadLayout, word_layout
 from fmzip_hw.memory import BlockFifo
 from fmzip_hw.memport import ADDRESS_BITS, PORT_BITS, ROW_WORDS, MemoryPort, to_row_end
 from fmzip_hw.pipeline import register
+from fmzip_hw.stream import Slice
 
 _DEPTH = 4 * ROW_WORDS
 
@@ -39,11 +40,14 @@ class PortWriter(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.fifo = fifo = BlockFifo(PORT_BITS, _DEPTH)
+        m.submodules.words = words = Slice(PORT_BITS)  # between the FIFO's and the memory's ready
         wiring.connect(m, wiring.flipped(self.i), fifo.i)
+        wiring.connect(m, fifo.o, words.i)
         request = self.port.request
         address = Signal(ADDRESS_BITS)
         level = Signal(range(_DEPTH + 8))  # words that no request has claimed yet
         owed = Signal(range(_DEPTH + 8))  # words that were claimed and have not moved
+        owes = Signal()  # owed != 0
         entered = Signal()
         m.d.sync += entered.eq(self.i.valid & self.i.ready)
 
@@ -53,6 +57,7 @@ class PortWriter(wiring.Component):
         m.d.sync += [
             level.eq(level + entered - claimed),
             owed.eq(owed + claimed - moved),
+            owes.eq(asked | (owes & ~(moved & (owed == 1)))),
         ]
         row = to_row_end(address)
         with m.If(self.load):
@@ -70,10 +75,10 @@ class PortWriter(wiring.Component):
         with m.Elif(request.ready):
             m.d.sync += [request.valid.eq(0), address.eq(address + request.payload.words)]
         m.d.comb += [
-            self.port.w.payload.eq(fifo.o.payload),
-            self.port.w.valid.eq(fifo.o.valid & (owed != 0)),
-            fifo.o.ready.eq(self.port.w.ready & (owed != 0)),
-            self.empty.eq((level == 0) & (owed == 0) & ~entered & ~request.valid),
+            self.port.w.payload.eq(words.o.payload),
+            self.port.w.valid.eq(words.o.valid & owes),
+            words.o.ready.eq(self.port.w.ready & owes),
+            self.empty.eq((level == 0) & ~owes & ~entered & ~request.valid),
         ]
         return m
 

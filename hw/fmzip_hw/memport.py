@@ -104,16 +104,20 @@ class PortSwitch(wiring.Component):
         room = owed < 6 * ROW_WORDS
         asked = requests.i.valid & requests.i.ready
         moved = (port.w.valid & port.w.ready) | (port.r.valid & port.r.ready)
-        m.d.sync += owed.eq(owed + Mux(asked, requests.i.payload.words, 0) - moved)
+        owes = Signal()  # owed != 0
+        m.d.sync += [
+            owed.eq(owed + Mux(asked, requests.i.payload.words, 0) - moved),
+            owes.eq(asked | (owes & ~(moved & (owed == 1)))),
+        ]
         # A memory may take words ahead of their request: none is made up that is not owed.
         writing, made_up = Signal(), Signal()
         with m.If(asked):
             m.d.sync += writing.eq(requests.i.payload.write)
-        m.d.comb += made_up.eq(draining & writing & (owed != 0))
-        m.d.comb += self.idle.eq((owed == 0) & ~draining)
+        m.d.comb += made_up.eq(draining & writing & owes)
+        m.d.comb += self.idle.eq(~owes & ~draining)
         with m.If(self.abort):
             m.d.sync += draining.eq(1)
-        with m.Elif(owed == 0):
+        with m.Elif(~owes):
             m.d.sync += draining.eq(0)
         with m.Switch(owner):
             for k in range(self._count):
@@ -130,7 +134,7 @@ class PortSwitch(wiring.Component):
                         user.r.valid.eq(port.r.valid & ~draining),
                         port.r.ready.eq(user.r.ready | draining),
                     ]
-                    with m.If((owed == 0) & ~user.request.valid):
+                    with m.If(~owes & ~user.request.valid):
                         for other in reversed(range(self._count)):
                             with m.If(self.users[other].request.valid):
                                 m.d.sync += owner.eq(other)

@@ -20,7 +20,7 @@ class LatencyMeter(wiring.Component):
     asked, words : In, a read request of so many words is accepted in this cycle
     came : In(1), a word that was read is taken in this cycle
     counted : In(1), the word belongs to a request that counts
-    latency : Out(16), of the request whose first word came two cycles ago; 0 for none
+    latency : Out(16), of the request whose first word came three cycles ago; 0 for none
     bins : Out, one bit for each of the histogram's bins
     """
 
@@ -43,19 +43,21 @@ class LatencyMeter(wiring.Component):
         left = Signal(range(ROW_WORDS + 1))  # words of the request under way
         oldest = data.View(note, notes.r_data)
         first = Signal()
+        asked, words = register_flag(m, self.asked), register(m, self.words)
+        came, counted = register_flag(m, self.came), register(m, self.counted)
         m.d.sync += now.eq(now + 1)
         m.d.comb += [
-            notes.w_data.eq(Cat(now, self.words)),
-            notes.w_en.eq(self.asked),
-            first.eq(self.came & (left == 0)),
+            notes.w_data.eq(Cat(now, words)),
+            notes.w_en.eq(asked),
+            first.eq(came & (left == 0)),
             notes.r_en.eq(first),
         ]
         with m.If(first):
             m.d.sync += left.eq(oldest.words - 1)
-        with m.Elif(self.came):
+        with m.Elif(came):
             m.d.sync += left.eq(left - 1)
         took = register(m, (now - oldest.time)[: size + 1])
-        valid = register_flag(m, first & self.counted)
+        valid = register_flag(m, first & counted)
         short = Mux(took[-1], LATENCY_MAX, took[:-1])
         m.d.sync += self.latency.eq(Mux(valid, short, 0))
         starts, ends = (0, *LATENCY_BINS), (*LATENCY_BINS, LATENCY_MAX + 1)

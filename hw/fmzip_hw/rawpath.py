@@ -47,7 +47,7 @@ class RawPath(wiring.Component):
         m.submodules.writer = writer = PortWriter()
         m.submodules.reader = reader = PortReader()
         port = self.port
-        left = Signal(WORD_BITS)
+        left, some = Signal(WORD_BITS), Signal()  # some: left != 0
         writing = Signal()
         wiring.connect(m, reader.o, wiring.flipped(self.o))
         m.d.comb += [
@@ -75,7 +75,7 @@ class RawPath(wiring.Component):
         with m.FSM() as fsm:
             m.d.comb += self.busy.eq(~fsm.ongoing("idle"))
             with m.State("idle"):
-                m.d.sync += left.eq(self.words)
+                m.d.sync += [left.eq(self.words), some.eq(self.words != 0)]
                 with m.If(self.write):
                     m.d.comb += writer.load.eq(1)
                     m.d.sync += writing.eq(1)
@@ -86,15 +86,15 @@ class RawPath(wiring.Component):
                     m.next = "read"
             with m.State("write"):
                 m.d.comb += [
-                    writer.i.valid.eq(joiner.o.valid & (left != 0)),
-                    joiner.o.ready.eq(writer.i.ready & (left != 0)),
+                    writer.i.valid.eq(joiner.o.valid & some),
+                    joiner.o.ready.eq(writer.i.ready & some),
                     joiner.i.valid.eq(self.i.valid),
                     self.i.ready.eq(joiner.i.ready),
-                    writer.flush.eq(left == 0),
+                    writer.flush.eq(~some),
                 ]
                 with m.If(writer.i.valid & writer.i.ready):
-                    m.d.sync += left.eq(left - 1)
-                with m.Elif((left == 0) & writer.empty):
+                    m.d.sync += [left.eq(left - 1), some.eq(left != 1)]
+                with m.Elif(~some & writer.empty):
                     m.next = "idle"
             with m.State("read"):
                 with m.If(self.o.valid & self.o.ready):
