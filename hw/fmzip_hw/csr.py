@@ -16,10 +16,13 @@ from fmzip.regs import (
     Access,
 )
 from fmzip_hw.bus import WORD_SHIFT, Bus
+from fmzip_hw.pipeline import register, register_flag
 
 
 class RegisterFile(wiring.Component):
     """Registers as signals: the host's writes come out, its reads are answered three cycles later.
+
+    A register has its value two cycles behind the one in which a write ends.
 
     An address behind the last register reads as zero. The counters, which are last, are in a memory
     of their own.
@@ -60,22 +63,25 @@ class RegisterFile(wiring.Component):
         inside = Signal()  # a cycle late, and an access takes longer
         m.d.sync += inside.eq(bus.address < WORD_BYTES * MAP_WORDS)
         words: list[Value] = []
+        write, data = Signal(), register(m, bus.data)
+        m.d.comb += write.eq(bus.valid & bus.write & bus.ack & inside)
         first = (REGISTER[COUNTERS[0].name].address - REGISTERS) // WORD_BYTES
-        for register in MAP[: -len(COUNTERS)]:
-            value = self._value(register.name)
-            for k in range(register.words):
-                number = (register.address - REGISTERS) // WORD_BYTES + k
+        for entry in MAP[: -len(COUNTERS)]:
+            value = self._value(entry.name)
+            for k in range(entry.words):
+                number = (entry.address - REGISTERS) // WORD_BYTES + k
                 words.append(value[32 * k : 32 * k + 32])
-                if register.access == Access.READ:
+                if entry.access == Access.READ:
                     continue
-                here = bus.valid & bus.write & bus.ack & inside & (address == number)
+                # Both a cycle late: an access takes longer.
+                here = register_flag(m, write & register(m, address == number))
                 with m.If(here):
-                    m.d.sync += value[32 * k : 32 * k + 32].eq(bus.data)
-                if register.access == Access.STROBE:
+                    m.d.sync += value[32 * k : 32 * k + 32].eq(data)
+                if entry.access == Access.STROBE:
                     with m.Else():
                         m.d.sync += value[32 * k : 32 * k + 32].eq(0)
-                if k == register.words - 1:
-                    m.d.sync += getattr(self.written, register.name).eq(here)
+                if k == entry.words - 1:
+                    m.d.sync += getattr(self.written, entry.name).eq(here)
         # Two steps, so that no path goes through a multiplexer of all words.
         columns = 8
         rows = [words[n : n + columns] for n in range(0, len(words), columns)]

@@ -13,6 +13,7 @@ from fmzip_hw.framereader import FrameReader
 from fmzip_hw.framewriter import FrameWriter
 from fmzip_hw.layout import HeadLayout
 from fmzip_hw.memport import ADDRESS_BITS, MemoryPort
+from fmzip_hw.pipeline import register
 from fmzip_hw.ransencode import RING_SLOTS
 from fmzip_hw.stream import Slice
 from fmzip_hw.tablewindow import TableWrites
@@ -87,13 +88,16 @@ class FramePath(wiring.Component):
         m.submodules.writer = resettable(writer)
         m.submodules.reader = resettable(reader)
         m.submodules.words = resettable(words)
+        coded = Slice(writer.i.payload.shape())  # cuts the way from the memory to the encoder
+        m.submodules.coded = resettable(coded)
+        wiring.connect(m, codecs.written, coded.i)
         m.submodules.index = index = IndexMemory()
         wiring.connect(m, writer.index, index.users[0])
         wiring.connect(m, reader.index, index.users[1])
         m.d.comb += index.select.eq(self.reading)
 
         # Past the memory or not, what the decoder gets has gone through a slice.
-        written = codecs.written
+        written = coded.o
         m.d.comb += [
             writer.i.payload.eq(written.payload),
             writer.i.valid.eq(written.valid & ~self.looping),
@@ -125,7 +129,7 @@ class FramePath(wiring.Component):
             codecs.o.ready.eq(self.o.ready),
             last.eq(codecs.o.valid & codecs.o.ready & codecs.o.payload.last),
             self.words.eq(writer.words),
-            self.coded.eq(codecs.written.valid & codecs.written.ready),
+            self.coded.eq(written.valid & written.ready),
         ]
         self._job(m, writer, reader, tiles)
         with m.If(self.abort):
@@ -142,6 +146,7 @@ class FramePath(wiring.Component):
         begun = self.write | self.read | self.loop
         complete = Signal()
         m.d.sync += complete.eq(tiles == self.head.tiles)
+        idle = register(m, self.idle)
         stop = self.reset | begun
         m.d.sync += self.abort.eq(stop)  # a register, since it reaches thousands of others
 
@@ -177,7 +182,7 @@ class FramePath(wiring.Component):
             with m.State("settle"):
                 with m.If(settle != _SETTLE):
                     m.d.sync += settle.eq(settle + 1)
-                with m.Elif(self.idle):
+                with m.Elif(idle):
                     m.next = "start"
                 begin()
             with m.State("start"):

@@ -242,7 +242,10 @@ class SdramController(wiring.Component):
         """Decide for the request under way, but first for the next one's row."""
         now = queue.now
         m.submodules.bus = bus = Timer(self._cycles.turn)
-        first = now.column[: exact_log2(WORD_BEATS)] == 0
+        beat = now.column[: exact_log2(WORD_BEATS)]
+        first, last = beat == 0, Signal()  # of the word; requests begin with a word's first
+        with m.If(give.column):
+            m.d.sync += last.eq(beat == WORD_BEATS - 2)
         decides, moves = serves & ~give.ahead, Signal()
         m.d.comb += [
             give.pre_next.eq(serves & give.pre_ahead),
@@ -257,7 +260,7 @@ class SdramController(wiring.Component):
             bus.start.eq(give.read),
             collector.first.eq(first),
             collector.read.eq(give.read),
-            words.o.ready.eq(give.write & now.column[: exact_log2(WORD_BEATS)].all()),
+            words.o.ready.eq(give.write & last),
         ]
 
     def _note(self, m: Module, give: "_Commands", queue: RequestQueue, banks: list[Bank]) -> None:

@@ -41,10 +41,13 @@ class DownCounter(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         count = self._count
-        with m.If(self.load | (self.step & self.last)):
-            m.d.sync += [count.eq(self.first), self.last.eq(self.single)]
-        with m.Elif(self.step):
-            m.d.sync += [count.eq(count - 1), self.last.eq(count == 2)]
+        # The step comes late: it only enables.
+        over = self.load | self.last
+        with m.If(self.load | self.step):
+            m.d.sync += [
+                count.eq(Mux(over, self.first, count - 1)),
+                self.last.eq(Mux(over, self.single, count == 2)),
+            ]
         return m
 
 

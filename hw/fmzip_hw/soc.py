@@ -25,6 +25,7 @@ from fmzip_hw.csr import RegisterFile
 from fmzip_hw.framepath import FramePath
 from fmzip_hw.memport import MemoryPort, PortSlice, PortSwitch
 from fmzip_hw.meters import LatencyMeter
+from fmzip_hw.pipeline import register_flag
 from fmzip_hw.ransencode import RING_SLOTS
 from fmzip_hw.rawpath import RawPath
 from fmzip_hw.replay import Replay
@@ -150,9 +151,9 @@ class Soc(wiring.Component):
             Value.cast(path.diffusion).eq(registers.w.diffusion),
             path.base.eq(registers.w.base >> exact_log2(PORT_BYTES)),
             path.reset.eq(control["reset"]),
-            path.write.eq(control["write"] | self._replay.write),
-            path.read.eq(control["read"] | self._replay.read),
-            path.loop.eq(self._replay.loop),
+            path.write.eq(control["write"] | register_flag(m, self._replay.write)),
+            path.read.eq(control["read"] | register_flag(m, self._replay.read)),
+            path.loop.eq(register_flag(m, self._replay.loop)),
             switch.abort.eq(path.abort),
             path.idle.eq(switch.idle & ~memory_busy),
             stage.stop.eq(control["reset"]),
