@@ -171,7 +171,7 @@ def measure(
         options = [
             PARTS[part], "--package", _PACKAGE, "--speed", str(speed), "--freq", str(freq),
             "--seed", str(seed), "--json", "top.json", "--report", report,
-            "--lpf-allow-unconstrained", "--timing-allow-fail",
+            "--lpf-allow-unconstrained", "--timing-allow-fail", *tools.PLACER,
         ]  # fmt: skip
         (work / report).unlink(missing_ok=True)
         tools.run(tools.NEXTPNR_ECP5, options, work, f"route-{seed}.log")

@@ -110,7 +110,7 @@ def route(
     options = [
         f"--{family}{size}", "--package", _PACKAGES[platform.package], "--speed", platform.speed,
         "--json", "top.json", "--lpf", "top.lpf", "--textcfg", f"top-{seed}.config",
-        "--seed", str(seed), "--report", report, "--timing-allow-fail",
+        "--seed", str(seed), "--report", report, "--timing-allow-fail", *tools.PLACER,
     ]  # fmt: skip
     tools.run(tools.NEXTPNR_ECP5, options, work, f"route-{seed}.log")
     return read_report(board, part, seed, (work / report).read_text())
