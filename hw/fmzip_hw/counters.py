@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from fmzip.regs import COUNTER_BITS, COUNTERS, Count, Counter
 from fmzip_hw.memory import BlockRam
-from fmzip_hw.pipeline import register
+from fmzip_hw.pipeline import register, register_flag
 
 PERIOD = 128  # cycles from one copy to the next, at most
 _AHEAD = 2  # cycles by which ``hold`` comes before a copy
@@ -29,7 +29,7 @@ def low_bits(counter: Counter) -> int:
 class Counters(wiring.Component):
     """One counter per entry of ``fmzip.regs.COUNTERS``; each saturates and then sets ``overflow``.
 
-    An event is counted two cycles after it is given. ``snapshot`` and ``clear`` are for all
+    An event is counted one cycle after it is given. ``snapshot`` and ``clear`` are for all
     counters in one cycle, and must not be given behind a cycle in which ``hold`` was high.
 
     Members
@@ -57,19 +57,21 @@ class Counters(wiring.Component):
         m = Module()
         timer = Signal(range(PERIOD))
         copy = Signal()
-        m.d.comb += copy.eq(self.snapshot | self.clear | (timer == PERIOD - 1))
+        # Registers, since they reach the lowest bits of all counters.
+        snapshot, clear = register_flag(m, self.snapshot), register_flag(m, self.clear)
+        m.d.sync += copy.eq(self.snapshot | self.clear | (timer == PERIOD - 2))
         m.d.sync += timer.eq(Mux(copy, 0, timer + 1))
         # The widest come first: each place of the chain is as wide as what passes through it.
         order = sorted(range(len(COUNTERS)), key=lambda k: -low_bits(COUNTERS[k]))
         behind: Value = Const(0)
         for k in reversed(order):
             held = Signal(low_bits(COUNTERS[k]), name=f"held_{COUNTERS[k].name}")
-            m.d.sync += held.eq(Mux(copy, self._low(m, COUNTERS[k], copy), behind))
+            m.d.sync += held.eq(Mux(copy, self._low(m, COUNTERS[k], copy, clear), behind))
             behind = held
-        self._update(m, order, timer, copy, behind)
+        self._update(m, order, timer, copy, snapshot, clear, behind)
         return m
 
-    def _low(self, m: Module, counter: Counter, copy: Signal) -> Signal:
+    def _low(self, m: Module, counter: Counter, copy: Signal, clear: Signal) -> Signal:
         """The lowest bits of a counter, which count since the last copy."""
         given = getattr(self.events, counter.name)
         event = Signal(len(given), name=f"event_{counter.name}")
@@ -79,12 +81,19 @@ class Counters(wiring.Component):
             m.d.sync += low.eq(Mux(copy, 0, low) + event)
             return low
         beyond = event > low if counter.kind is Count.MAX else event < low
-        with m.If(self.clear | ((event != 0) & (beyond | (low == 0)))):
+        with m.If(clear | ((event != 0) & (beyond | (low == 0)))):
             m.d.sync += low.eq(event)
         return low
 
     def _update(
-        self, m: Module, order: list[int], timer: Signal, copy: Signal, amount: Value
+        self,
+        m: Module,
+        order: list[int],
+        timer: Signal,
+        copy: Signal,
+        strobe: Signal,
+        clearing: Signal,
+        amount: Value,
     ) -> None:
         """One counter per cycle: what came since the last copy, to what was before."""
         m.submodules.live = live = BlockRam(COUNTER_BITS, len(order))
@@ -92,7 +101,7 @@ class Counters(wiring.Component):
         m.submodules.caught = caught = BlockRam(COUNTER_BITS, 1 << len(self.address))
         snapshot, clear = Signal(), Signal()
         with m.If(copy):
-            m.d.sync += [snapshot.eq(self.snapshot), clear.eq(self.clear)]
+            m.d.sync += [snapshot.eq(strobe), clear.eq(clearing)]
         # The host's reads of what was caught take as long again.
         end = len(order) + _WRITE + live.latency + 2
         assert end + _AHEAD < PERIOD
@@ -101,7 +110,7 @@ class Counters(wiring.Component):
             m.d.sync += step.eq(0)
         with m.Elif(step != end):
             m.d.sync += step.eq(step + 1)
-        m.d.comb += self.hold.eq((step != end) | (timer >= PERIOD - 1 - _AHEAD))
+        m.d.comb += self.hold.eq(copy | (step != end) | (timer >= PERIOD - 1 - _AHEAD))
 
         inside = step < len(order)
         number = Array(Const(k, range(len(order))) for k in order)[step]

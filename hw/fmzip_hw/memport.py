@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from fmzip.regs import PORT_BYTES, ROW_BYTES, WINDOW_BYTES
+from fmzip_hw.pipeline import register
 from fmzip_hw.stream import Slice
 
 PORT_BITS = 8 * PORT_BYTES
@@ -101,14 +102,14 @@ class PortSwitch(wiring.Component):
         wiring.connect(m, requests.o, wiring.flipped(port.request))
         draining = Signal()
         owed = Signal(range(8 * ROW_WORDS))  # words that are still to move
-        room = owed < 6 * ROW_WORDS
+        room = owed < 6 * ROW_WORDS  # and two requests more
         asked = requests.i.valid & requests.i.ready
         moved = (port.w.valid & port.w.ready) | (port.r.valid & port.r.ready)
-        owes = Signal()  # owed != 0
-        m.d.sync += [
-            owed.eq(owed + Mux(asked, requests.i.payload.words, 0) - moved),
-            owes.eq(asked | (owes & ~(moved & (owed == 1)))),
-        ]
+        owes = Signal()  # words are still to move
+        # A request's words come to those that are owed a cycle late.
+        claimed = register(m, Mux(asked, requests.i.payload.words, 0))
+        total = owed + claimed
+        m.d.sync += [owed.eq(total - moved), owes.eq(asked | (owes & ~(moved & (total == 1))))]
         # A memory may take words ahead of their request: none is made up that is not owed.
         writing, made_up = Signal(), Signal()
         with m.If(asked):
