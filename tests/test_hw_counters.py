@@ -96,6 +96,33 @@ def test_snapshots_and_clears_lose_and_double_no_event(clear: int) -> None:
     simulate(dut, bench)
 
 
+@pytest.mark.parametrize("late", [0, 1])
+def test_a_strobe_beside_the_copy_of_a_period_is_one_strobe(late: int) -> None:
+    dut = Counters()
+
+    async def bench(ctx):
+        for wait in range(PERIOD - 10, PERIOD + 2):
+            await _free(ctx, dut)
+            await _strobe(ctx, dut, clear=1)  # the period begins anew
+            for counter in COUNTERS:
+                ctx.set(getattr(dut.events, counter.name), 1)
+            await ctx.tick().repeat(10)
+            for counter in COUNTERS:
+                ctx.set(getattr(dut.events, counter.name), 0)
+            await ctx.tick().repeat(wait - 10)
+            await _free(ctx, dut)
+            for _ in range(late):
+                await ctx.tick()
+            await _strobe(ctx, dut, clear=1)
+            seen = await _values(ctx, dut)
+            assert {c.name: seen[c.name] for c in SUMS} == {c.name: 10 for c in SUMS}, wait
+            await _free(ctx, dut)
+            await _strobe(ctx, dut, clear=1)
+            assert not any((await _values(ctx, dut)).values()), wait
+
+    simulate(dut, bench)
+
+
 def test_counters_at_full_rate_lose_nothing_between_two_copies() -> None:
     dut = Counters()
 

@@ -15,7 +15,7 @@ from fmzip_hw.memory import BlockRam
 from fmzip_hw.pipeline import register, register_flag
 
 PERIOD = 128  # cycles from one copy to the next, at most
-_AHEAD = 2  # cycles by which ``hold`` comes before a copy
+_AHEAD = 3  # cycles by which ``hold`` comes before a copy
 _WRITE = 4  # cycles from a counter's place in the chain to its new value in memory
 
 
@@ -30,7 +30,7 @@ class Counters(wiring.Component):
     """One counter per entry of ``fmzip.regs.COUNTERS``; each saturates and then sets ``overflow``.
 
     An event is counted one cycle after it is given. ``snapshot`` and ``clear`` are for all
-    counters in one cycle, and must not be given behind a cycle in which ``hold`` was high.
+    counters in one cycle, and must be given within two cycles behind one in which ``hold`` is low.
 
     Members
     -------
@@ -59,7 +59,7 @@ class Counters(wiring.Component):
         copy = Signal()
         # Registers, since they reach the lowest bits of all counters.
         snapshot, clear = register_flag(m, self.snapshot), register_flag(m, self.clear)
-        m.d.sync += copy.eq(self.snapshot | self.clear | (timer == PERIOD - 2))
+        m.d.sync += copy.eq(self.snapshot | self.clear | ((timer == PERIOD - 2) & ~copy))
         m.d.sync += timer.eq(Mux(copy, 0, timer + 1))
         # The widest come first: each place of the chain is as wide as what passes through it.
         order = sorted(range(len(COUNTERS)), key=lambda k: -low_bits(COUNTERS[k]))
