@@ -10,6 +10,7 @@ from fmzip_hw.layout import HeadLayout, word_layout
 from fmzip_hw.memory import BlockFifo
 from fmzip_hw.memport import ADDRESS_BITS, PORT_BITS, ROW_WORDS, MemoryPort, to_row_end
 from fmzip_hw.pipeline import register
+from fmzip_hw.stream import Slice
 
 _DEPTH = 4 * ROW_WORDS
 
@@ -39,7 +40,9 @@ class PortReader(wiring.Component):
         m = Module()
         m.submodules.fifo = fifo = BlockFifo(PORT_BITS, _DEPTH)
         wiring.connect(m, wiring.flipped(self.port.r), fifo.i)
-        wiring.connect(m, fifo.o, wiring.flipped(self.o))
+        m.submodules.ahead = ahead = Slice(PORT_BITS)  # between the FIFO's and the user's ready
+        wiring.connect(m, fifo.o, ahead.i)
+        wiring.connect(m, ahead.o, wiring.flipped(self.o))
         request = self.port.request
         address, left = Signal(ADDRESS_BITS), Signal(WORD_BITS)
         # The FIFO says that it is full four words early.

@@ -26,6 +26,7 @@ class DownCounter(wiring.Component):
     load : In(1), start over with ``first``
     step : In(1), one less
     last : Out(1), the count is 1
+    next_last : Out(1), it is 1 behind a step
     """
 
     def __init__(self, width: int):
@@ -35,18 +36,19 @@ class DownCounter(wiring.Component):
             "load": In(1),
             "step": In(1),
             "last": Out(1),
+            "next_last": Out(1),
         })  # fmt: skip
         self._count = Signal(width)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         count = self._count
+        m.d.comb += self.next_last.eq(Mux(self.last, self.single, count == 2))
         # The step comes late: it only enables.
-        over = self.load | self.last
         with m.If(self.load | self.step):
             m.d.sync += [
-                count.eq(Mux(over, self.first, count - 1)),
-                self.last.eq(Mux(over, self.single, count == 2)),
+                count.eq(Mux(self.load | self.last, self.first, count - 1)),
+                self.last.eq(Mux(self.load, self.single, self.next_last)),
             ]
         return m
 
@@ -175,6 +177,7 @@ class TileSequencer(wiring.Component):
         m.submodules.col = col = DownCounter(SIDE_BITS)
         m.submodules.row = row = DownCounter(SIDE_BITS)
         load = Signal()
+        turn = Signal()  # the block is the last one of its row of pixels
         per_pixel = register(m, blocks_per_pixel(self.head))
         tail = self.head.channels[: len(self.tail)]
         m.d.sync += self.tail.eq(tail)
@@ -190,14 +193,22 @@ class TileSequencer(wiring.Component):
             col.step.eq(self.step & channel.last),
             row.first.eq(walker.size.rows),
             row.single.eq(walker.size.one_row),
-            row.step.eq(self.step & channel.last & col.last),
+            row.step.eq(self.step & turn),
             load.eq(~self.valid & walker.valid & ~self.hold),
-            self.last.eq(channel.last & col.last & row.last),
             self.partial.eq(channel.last & register(m, tail.any())),
             self.done.eq(walker.done),
         ]
         for counter in (channel, col, row):
             m.d.comb += counter.load.eq(load)
+        # Registers, since a step waits for what depends on them.
+        next_turn = channel.next_last & Mux(channel.last, col.next_last, col.last)
+        next_last = next_turn & Mux(turn, row.next_last, row.last)
+        one_row = channel.single & col.single
+        with m.If(load | self.step):
+            m.d.sync += [
+                turn.eq(Mux(load, one_row, next_turn)),
+                self.last.eq(Mux(load, one_row & row.single, next_last)),
+            ]
         with m.If(load):
             m.d.sync += self.valid.eq(1)
         with m.Elif(self.step & self.last):

@@ -216,7 +216,7 @@ class Soc(wiring.Component):
             replay.kind.eq(fields["replay.kind"]),
             replay.passes.eq(fields["replay.passes"]),
             replay.beats.eq(fields["replay_beats.beats"]),
-            replay.path_busy.eq(path.writing | path.reading | path.looping),
+            replay.path_busy.eq(register_flag(m, path.writing | path.reading | path.looping)),
             replay.raw_busy.eq(raw.busy),
             replay.fault.eq(path.fault != 0),
             registers.r.replay_done.eq(replay.done),
