@@ -94,14 +94,9 @@ class FrameComposer(wiring.Component):
             index.r_addr.eq(item - INDEX_ITEM),
         ]
         assert IndexMemory.latency == 2  # from "read" by way of "put" to "read"
-        with m.Switch(item):
-            with m.Case(INDEX_ITEM - 2):
-                m.d.comb += known.eq(bursts)
-            with m.Case(INDEX_ITEM - 1):
-                m.d.comb += known.eq(tiles_crc.crc)
-            for k in range(INDEX_ITEM - 2):
-                with m.Case(k):
-                    m.d.comb += known.eq(head.as_value().word_select(k, 8 * ITEM_BYTES))
+        # Only looked at in front of the index.
+        items = Cat(head.as_value(), bursts, tiles_crc.crc)
+        m.d.comb += known.eq(items.word_select(item[: (INDEX_ITEM - 1).bit_length()], len(known)))
         rest = Mux(inside, index.r_data, Mux(final, head_crc.crc, 0))
 
         with m.FSM():

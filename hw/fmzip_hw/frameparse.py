@@ -159,10 +159,9 @@ class FrameParser(wiring.Component):
         last = Signal()  # one word is left
         moved = Signal()
         last_item = register(m, (size.words << 1) - 1)
-        with m.Switch(item):
-            for k in range(INDEX_ITEM - 2):
-                with m.Case(k):
-                    m.d.comb += known.eq(head.as_value().word_select(k, 8 * ITEM_BYTES))
+        # Only looked at in front of the payload's size.
+        place_bits = (INDEX_ITEM - 3).bit_length()
+        m.d.comb += known.eq(head.as_value().word_select(item[:place_bits], len(known)))
         # A step behind the memory: no path goes from its output through a CRC, or to a decision.
         taken = register_flag(m, take)
         place = register(m, item)

@@ -13,7 +13,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from fmzip.regs import PORT_BYTES, ROW_BYTES, WINDOW_BYTES
-from fmzip_hw.pipeline import register
+from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.stream import Slice
 
 PORT_BITS = 8 * PORT_BYTES
@@ -106,10 +106,10 @@ class PortSwitch(wiring.Component):
         asked = requests.i.valid & requests.i.ready
         moved = (port.w.valid & port.w.ready) | (port.r.valid & port.r.ready)
         owes = Signal()  # words are still to move
-        # A request's words come to those that are owed a cycle late.
+        # A request's words come to those that are owed, and moved ones go, a cycle late.
         claimed = register(m, Mux(asked, requests.i.payload.words, 0))
-        total = owed + claimed
-        m.d.sync += [owed.eq(total - moved), owes.eq(asked | (owes & ~(moved & (total == 1))))]
+        total = (owed + claimed - register_flag(m, moved))[: len(owed)]
+        m.d.sync += [owed.eq(total), owes.eq(asked | (owes & ~(moved & (total == 1))))]
         # A memory may take words ahead of their request: none is made up that is not owed.
         writing, made_up = Signal(), Signal()
         with m.If(asked):

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from fmzip.regs import Replay as Kind
 from fmzip.regs import bits
 from fmzip_hw.memport import PORT_BITS
+from fmzip_hw.pipeline import register_flag
 
 CHECK_BITS = 32
 _SETTLE = 4  # cycles from a strobe until what it has begun is busy
@@ -60,7 +61,13 @@ class Replay(wiring.Component):
         second = Signal()  # the pass reads what it has written
         settle = Signal(range(_SETTLE + 1))
         first_check = Signal(CHECK_BITS)
-        over = (settle == _SETTLE) & ~self.path_busy & ~self.raw_busy
+        settled = settle == _SETTLE
+        # What takes long to compare is compared a cycle early; it stays.
+        over = settled & register_flag(m, settled & ~self.path_busy & ~self.raw_busy)
+        fault = register_flag(m, self.fault)
+        none_left = (settle != 0) & register_flag(m, left < 2)
+        final = register_flag(m, self.done + 1 == self.passes)
+        same = register_flag(m, self.check == first_check)
         m.d.comb += self.raw.eq(self.busy & (kind == Kind.RAW))
         with m.If(self.item_valid):
             folded = self.item[:CHECK_BITS] ^ self.item[CHECK_BITS:]
@@ -91,10 +98,10 @@ class Replay(wiring.Component):
                     m.d.sync += settle.eq(settle + 1)
                 with m.If(left != 0):
                     m.d.sync += left.eq(left - 1)
-                with m.If(over & self.fault):
+                with m.If(over & fault):
                     m.d.sync += [self.differs.eq(1), self.busy.eq(0)]
                     m.next = "idle"
-                with m.Elif(Mux(kind == Kind.IDLE, left == 0, over)):
+                with m.Elif(Mux(kind == Kind.IDLE, none_left, over)):
                     m.next = "end"
             with m.State("end"):
                 m.d.sync += second.eq(~second)
@@ -103,9 +110,9 @@ class Replay(wiring.Component):
                     m.d.sync += [self.done.eq(self.done + 1), second.eq(0)]
                     with m.If(self.done == 0):
                         m.d.sync += first_check.eq(self.check)
-                    with m.Elif(self.check != first_check):
+                    with m.Elif(~same):
                         m.d.sync += self.differs.eq(1)
-                    with m.If(self.done + 1 == self.passes):
+                    with m.If(final):
                         m.d.sync += self.busy.eq(0)
                         m.next = "idle"
         return m
