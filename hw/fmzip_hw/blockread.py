@@ -85,18 +85,19 @@ class BlockReader(wiring.Component):
         with m.If(step & sequencer.last):
             m.d.sync += tile_valid.eq(0)
 
-        width, coded, width_valid, width_step = self._widths(m, sequencer.last)
         has_bitmap = register(m, fields.length != 0)
-        wants_field = coded & has_bitmap & ~is_raw
+        width, wants, width_valid, width_step = self._widths(m, sequencer.last, has_bitmap)
+        # Two steps of logic, since all counters of the sequencer wait for it.
+        ready = is_raw | (width_valid & (~wants | field.o.valid))
         m.d.comb += [
             sequencer.head.eq(head),
             sequencer.start.eq(self.start),
             sequencer.hold.eq(~tile_valid),
             sequencer.step.eq(step),
             fields.length.eq(bitmap_length(m, head)),
-            step.eq(sequencer.valid & go & (is_raw | width_valid) & (~wants_field | field.o.valid)),
+            step.eq(sequencer.valid & go & ready),
             width_step.eq(step & ~is_raw),
-            field.o.ready.eq(step & wants_field),
+            field.o.ready.eq(step & wants & ~is_raw),
             self.tail.eq(sequencer.tail),
         ]
         facts = data.StructLayout({"width": WIDTH_BITS, "raw": 1, "partial": 1, "last": 1})
@@ -118,11 +119,13 @@ class BlockReader(wiring.Component):
             valid = held
         return m
 
-    def _widths(self, m: Module, last: Value) -> tuple[Value, Value, Value, Signal]:
-        """The next block's width, whether it is not 0, whether it is known, and its strobe."""
+    def _widths(
+        self, m: Module, last: Value, has_bitmap: Value
+    ) -> tuple[Value, Value, Value, Signal]:
+        """The next block's width, whether it has a bitmap, whether it is known, and its strobe."""
         word, following = Signal(PER_WORD * WIDTH_BITS), Signal(PER_WORD * WIDTH_BITS)
         word_valid, following_valid = Signal(), Signal()
-        coded = Signal()  # the width is not 0
+        wants = Signal()  # the width is not 0, and so there is a bitmap
         taken = Signal(range(PER_WORD))
         at_end = Signal()  # taken == PER_WORD - 1
         step = Signal()
@@ -134,7 +137,7 @@ class BlockReader(wiring.Component):
         with m.If(advance):
             m.d.sync += [
                 word.eq(following),
-                coded.eq(following[:WIDTH_BITS].any()),
+                wants.eq(following[:WIDTH_BITS].any() & has_bitmap),
                 word_valid.eq(following_valid),
                 following_valid.eq(0),
                 taken.eq(0),
@@ -143,7 +146,7 @@ class BlockReader(wiring.Component):
         with m.Elif(step):
             m.d.sync += [
                 word.eq(word >> WIDTH_BITS),
-                coded.eq(word[WIDTH_BITS : 2 * WIDTH_BITS].any()),
+                wants.eq(word[WIDTH_BITS : 2 * WIDTH_BITS].any() & has_bitmap),
                 taken.eq(taken + 1),
                 at_end.eq(taken == PER_WORD - 2),
             ]
@@ -155,7 +158,7 @@ class BlockReader(wiring.Component):
                 following.eq(self.widths.payload),
                 following_valid.eq(self.widths.valid),
             ]
-        return word[:WIDTH_BITS], coded, word_valid, step
+        return word[:WIDTH_BITS], wants, word_valid, step
 
     def _present(self, m: Module, block: data.View, field: Value, go: Value, out: Slice) -> None:
         """Presence flags and lengths of a block, in three cycles."""

@@ -157,6 +157,7 @@ class FrameParser(wiring.Component):
         raw = Signal()
         left = Signal(WORD_BITS)  # words of the tile
         last = Signal()  # one word is left
+        passing = Signal()  # words of a tile pass
         moved = Signal()
         last_item = register(m, (size.words << 1) - 1)
         # Only looked at in front of the payload's size.
@@ -192,8 +193,18 @@ class FrameParser(wiring.Component):
         with m.If(taken & (place == INDEX_ITEM - 1)):
             m.d.sync += expected_crc.eq(value)
 
+        m.d.comb += [
+            moved.eq(passing & self.i.valid & self.o.ready),
+            self.o.valid.eq(passing & self.i.valid),
+            self.o.payload.data.eq(self.i.payload),
+            self.o.payload.last.eq(last),
+            self.o.payload.raw.eq(raw),
+            self.i.ready.eq(passing & self.o.ready),
+            self.ending.eq(passing & last & final),
+        ]
+
         def give_up(fault: Fault) -> None:
-            m.d.sync += [self.fault.eq(fault), self.done.eq(1)]
+            m.d.sync += [self.fault.eq(fault), self.done.eq(1), passing.eq(0)]
             m.next = "idle"
 
         with m.FSM():
@@ -225,26 +236,18 @@ class FrameParser(wiring.Component):
                     last.eq(length.words == 1),
                     raw.eq(length.raw),
                     final.eq(length.last),
+                    passing.eq(1),
                 ]
                 m.next = "tile"
                 with m.If(length.bad):
                     give_up(Fault.INDEX)
-            with m.State("tile"):
-                m.d.comb += [
-                    self.o.valid.eq(self.i.valid),
-                    self.i.ready.eq(self.o.ready),
-                    self.o.payload.data.eq(self.i.payload),
-                    self.o.payload.last.eq(last),
-                    self.o.payload.raw.eq(raw),
-                    moved.eq(self.i.valid & self.o.ready),
-                    self.ending.eq(last & final),
-                ]
-                with m.If(moved):
-                    m.d.sync += [left.eq(left - 1), last.eq(left == 2)]
-                    with m.If(last):
-                        m.next = "entry"
-                        with m.If(final):
-                            m.next = "last word"
+            with m.State("tile"), m.If(moved):
+                m.d.sync += [left.eq(left - 1), last.eq(left == 2)]
+                with m.If(last):
+                    m.d.sync += passing.eq(0)
+                    m.next = "entry"
+                    with m.If(final):
+                        m.next = "last word"
             with m.State("last word"):
                 m.next = "end"
             with m.State("end"):
