@@ -1,6 +1,5 @@
 """The gates that synthesis makes: the ECP5's cells as plain Amaranth, and the codec's benches."""
 
-import random
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 import pytest
 from amaranth.hdl import Module, Shape, Value, signed, unsigned
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 
 from fmzip.errors import ToolError
 from fmzip_hw.adder import AND_NOT, OR, XOR, GatedAdder
@@ -105,32 +103,6 @@ def test_block_ram_of_every_shape_is_the_plain_memory(width: int, depth: int) ->
 def test_a_word_that_is_read_while_it_is_written_comes_out_wrong() -> None:
     fix = "w_addr = w_addr & 1; r_addr = r_addr & 1;"
     assert side_by_side(lambda: BlockRam(36, 512), "ram_collision", fix)[0] > 100
-
-
-class Rom(wiring.Component):
-    """Random words, two cycles behind their addresses."""
-
-    def __init__(self, width: int, depth: int):
-        generator = random.Random(width)
-        self._words = [generator.getrandbits(width) for _ in range(depth)]
-        super().__init__({"address": wiring.In(range(depth)), "word": wiring.Out(width)})
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        m.submodules.memory = memory = Memory(
-            shape=len(self.word), depth=len(self._words), init=self._words
-        )
-        read = memory.read_port()
-        m.d.comb += read.addr.eq(self.address)
-        m.d.sync += self.word.eq(read.data)
-        return m
-
-
-@pytest.mark.parametrize(("width", "depth"), [(9, 2048), (18, 1024), (20, 1024), (36, 512)])
-def test_a_memory_that_is_only_read_keeps_its_words(width: int, depth: int) -> None:
-    wrong, netlist = side_by_side(lambda: Rom(width, depth), f"rom{width}")
-    assert "DP16KD" in netlist
-    assert wrong == 0
 
 
 @pytest.mark.parametrize(("width", "depth"), [(20, 1024), (9, 2048)])

@@ -203,6 +203,9 @@ class FrameParser(wiring.Component):
             self.ending.eq(passing & last & final),
         ]
 
+        matches = register_flag(m, head_crc.match)
+        whole = register_flag(m, tiles_crc.crc == expected_crc)
+
         def give_up(fault: Fault) -> None:
             m.d.sync += [self.fault.eq(fault), self.done.eq(1), passing.eq(0)]
             m.next = "idle"
@@ -217,13 +220,15 @@ class FrameParser(wiring.Component):
                 with m.If(item == last_item):
                     m.next = "last item"
             with m.State("last item"):
+                m.next = "sum"
+            with m.State("sum"):
                 m.next = "check"
             with m.State("check"):
                 m.d.sync += self.rest.eq(payload << size.shift)
                 m.next = "load"
                 with m.If(differs):
                     give_up(Fault.HEAD_DIFFERS)
-                with m.Elif(~head_crc.match):
+                with m.Elif(~matches):
                     give_up(Fault.HEAD_CRC)
             with m.State("load"):
                 m.d.comb += [self.load.eq(1), lengths.start.eq(1)]
@@ -249,10 +254,12 @@ class FrameParser(wiring.Component):
                     with m.If(final):
                         m.next = "last word"
             with m.State("last word"):
+                m.next = "last sum"
+            with m.State("last sum"):
                 m.next = "end"
             with m.State("end"):
                 m.d.sync += self.done.eq(1)
                 m.next = "idle"
-                with m.If(tiles_crc.crc != expected_crc):
+                with m.If(~whole):
                     give_up(Fault.TILES_CRC)
         return m
