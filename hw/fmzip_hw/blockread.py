@@ -134,22 +134,18 @@ class BlockReader(wiring.Component):
             advance.eq(~word_valid | (step & at_end)),
             self.widths.ready.eq(~following_valid),
         ]
+        # The step comes late: it only enables.
+        over = ~word_valid | at_end
+        rest = Mux(over, following, word >> WIDTH_BITS)
+        with m.If(~word_valid | step):
+            m.d.sync += [
+                word.eq(rest),
+                wants.eq(rest[:WIDTH_BITS].any() & has_bitmap),
+                taken.eq(Mux(over, 0, taken + 1)),
+                at_end.eq(~over & (taken == PER_WORD - 2)),
+            ]
         with m.If(advance):
-            m.d.sync += [
-                word.eq(following),
-                wants.eq(following[:WIDTH_BITS].any() & has_bitmap),
-                word_valid.eq(following_valid),
-                following_valid.eq(0),
-                taken.eq(0),
-                at_end.eq(0),
-            ]
-        with m.Elif(step):
-            m.d.sync += [
-                word.eq(word >> WIDTH_BITS),
-                wants.eq(word[WIDTH_BITS : 2 * WIDTH_BITS].any() & has_bitmap),
-                taken.eq(taken + 1),
-                at_end.eq(taken == PER_WORD - 2),
-            ]
+            m.d.sync += [word_valid.eq(following_valid), following_valid.eq(0)]
         # What a tile leaves of its last word is dropped a cycle later, before the next tile begins.
         with m.If(register_flag(m, step & last & ~at_end)):
             m.d.sync += word_valid.eq(0)
