@@ -209,7 +209,7 @@ def test_random_traffic_of_a_compiled_controller_reads_back() -> None:
 
 
 def test_a_compiled_controller_that_breaks_a_rule_ends_the_run() -> None:
-    part = PARTS["IS42S16160B-7"]
+    part = replace(PARTS["IS42S16160B-7"], rcd_ns=30)
     wrong = replace(part.cycles(CLOCK_HZ, 3), rcd=2)
     with pytest.raises(FmzipError, match=r"^SDRAM IS42S16160B-7: tRCD: cycle \d+, bank \d: after"):
         run_soak(build_soak(part, CLOCK_HZ, cycles=wrong), 100_000)

@@ -222,6 +222,8 @@ class SdramChip:
         if self.mode is not None and self.cycle > due and not self._late:
             self._late = True
             self._fail("refresh", f"more than {POSTPONED_MAX} are postponed")
+
+    def _check_open(self) -> None:
         for k, bank in enumerate(self.banks):
             if bank.row is None:
                 continue
@@ -306,8 +308,10 @@ class SdramChip:
         self._counted = counted
         before = sum(bank.row is not None for bank in self.banks)
         command = "NOP" if pins.cs_n else _COMMANDS[pins.ras_n * 4 + pins.cas_n * 2 + pins.we_n]
-        if self._sleep != "REF" and (self.cycle & 15 == 0 or command != "NOP"):
+        if self._sleep != "REF":
             self._check_refresh()
+            if self.cycle & 15 == 0 or command != "NOP":
+                self._check_open()
         if self._clock_enable(pins, command) and command != "NOP":
             name = "PREA" if command == "PRE" and pins.a >> 10 & 1 else command
             self._busy(name)

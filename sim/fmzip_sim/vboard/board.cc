@@ -173,7 +173,8 @@ int main(int argc, char **argv) {
         for (int k = 0; k < 4; ++k) {
             soc.p_rst.set<uint8_t>(k < 2);
             settle(soc);
-            chip->clock(sdram_pins(soc));
+            // Before the first edge the pins show what was going on when the power went.
+            if (k > 0) chip->clock(sdram_pins(soc));
             edge(soc);
         }
         // Before the host is heard: its first frame then takes as many cycles as any other.
