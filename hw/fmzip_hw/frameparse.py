@@ -157,7 +157,8 @@ class FrameParser(wiring.Component):
         raw = Signal()
         left = Signal(WORD_BITS)  # words of the tile
         last = Signal()  # one word is left
-        passing = Signal()  # words of a tile pass
+        # Words of a tile pass. That nothing else goes on then is said where it matters to a proof.
+        passing = Signal()
         moved = Signal()
         last_item = register(m, (size.words << 1) - 1)
         # Only looked at in front of the payload's size.
@@ -207,14 +208,14 @@ class FrameParser(wiring.Component):
         whole = register_flag(m, tiles_crc.crc == expected_crc)
 
         def give_up(fault: Fault) -> None:
-            m.d.sync += [self.fault.eq(fault), self.done.eq(1), passing.eq(0)]
+            m.d.sync += [self.fault.eq(fault), self.done.eq(1)]
             m.next = "idle"
 
         with m.FSM():
             with m.State("idle"), m.If(self.start):
                 m.d.sync += [self.done.eq(0), self.fault.eq(Fault.NONE), item.eq(0), differs.eq(0)]
                 m.next = "head"
-            with m.State("head"), m.If(self.i.valid):
+            with m.State("head"), m.If(self.i.valid & ~passing):
                 m.d.comb += [take.eq(1), self.i.ready.eq(item[0])]
                 m.d.sync += item.eq(item + 1)
                 with m.If(item == last_item):
@@ -233,7 +234,7 @@ class FrameParser(wiring.Component):
             with m.State("load"):
                 m.d.comb += [self.load.eq(1), lengths.start.eq(1)]
                 m.next = "entry"
-            with m.State("entry"), m.If(lengths.o.valid):
+            with m.State("entry"), m.If(lengths.o.valid & ~passing):
                 length = lengths.o.payload
                 m.d.comb += lengths.o.ready.eq(1)
                 m.d.sync += [
@@ -241,7 +242,7 @@ class FrameParser(wiring.Component):
                     last.eq(length.words == 1),
                     raw.eq(length.raw),
                     final.eq(length.last),
-                    passing.eq(1),
+                    passing.eq(~length.bad),
                 ]
                 m.next = "tile"
                 with m.If(length.bad):

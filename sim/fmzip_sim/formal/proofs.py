@@ -153,8 +153,8 @@ PROOFS = (
         3,
         (
             frameparse,
-            "self.o.valid.eq(self.i.valid),",
-            "self.o.valid.eq(self.i.valid & ~self.start),",
+            "self.o.valid.eq(passing & self.i.valid),",
+            "self.o.valid.eq(passing & self.i.valid & ~self.start),",
         ),
     ),
     Proof(
