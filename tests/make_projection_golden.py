@@ -1,4 +1,4 @@
-"""Makes golden vectors of the coder HUFFMAN: ``python tests/make_projection_golden.py``.
+"""Makes golden vectors of the coder HUFFMAN: ``python -m tests.make_projection_golden``.
 
 A vector is ``tests/golden_projection/NAME.json``: as those of ``make_golden``, with ``tables``, the
 bytes of the projection in hex, and ``forward``, those of each group's forward matrix. Boards do not
@@ -8,11 +8,11 @@ since a place is a seed.
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+from tests.make_golden import Draw, extremes, half_noise, linear, relu
 
 from fmzip.format import (
     HUFFMAN_ESCAPE,
@@ -27,40 +27,6 @@ from fmzip.projection import Affine, Projection, ProjectionCoding
 from fmzip.reference import decode, encode
 
 FOLDER = Path(__file__).parent / "golden_projection"
-Draw = Callable[[np.random.Generator, tuple[int, int, int]], np.ndarray]
-
-
-def relu(rng: np.random.Generator, shape: tuple[int, int, int]) -> np.ndarray:
-    """Like a map after a ReLU: half zeros, neighbouring channels alike."""
-    values = rng.normal(0, 20, shape) + rng.normal(0, 25, (1, *shape[1:]))
-    return np.clip(values, 0, 255).astype(np.uint8)
-
-
-def linear(rng: np.random.Generator, shape: tuple[int, int, int]) -> np.ndarray:
-    """Like a map of a linear layer around the zero point -20."""
-    values = rng.normal(-20, 18, shape).round()
-    return np.clip(values, -128, 127).astype(np.int8)
-
-
-def noise(rng: np.random.Generator, shape: tuple[int, int, int]) -> np.ndarray:
-    """Cannot be compressed."""
-    return rng.integers(0, 256, shape, np.uint8)
-
-
-def half_noise(rng: np.random.Generator, shape: tuple[int, int, int]) -> np.ndarray:
-    """Some rows compress, others do not."""
-    values = noise(rng, shape)
-    values[:, ::2] //= 32
-    return values
-
-
-def extremes(rng: np.random.Generator, shape: tuple[int, int, int]) -> np.ndarray:
-    """Only the ends of the range, often all channels alike: the largest coefficients."""
-    values = np.where(rng.random(shape) < 0.5, -128, 127).astype(np.int8)
-    values[:, ::2] = values[:1, ::2]
-    return values
-
-
 PROJECTION = {"transform": Transform.PROJECTION, "coder": Coder.HUFFMAN}
 PROJECTION4 = {"transform": Transform.PROJECTION4, "coder": Coder.HUFFMAN}
 

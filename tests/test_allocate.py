@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from tests.conftest import Run
+from tests.tiny_job import make_job
 
 from fmzip import codecfile
 from fmzip.codecfile import CodecFile
@@ -26,29 +27,6 @@ from fmzip_models.rans_loop import RansLoop
 
 torch.set_num_threads(1)  # see test_models_capture
 
-NET = """\
-import torch
-from torch import nn
-
-
-class Block(nn.Module):
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.norm = nn.BatchNorm2d(outputs)
-
-    def forward(self, x):
-        return torch.relu(self.norm(self.conv(x)))
-
-
-def tiny():
-    torch.manual_seed(7)
-    net = nn.Sequential(Block(3, 16, 1), Block(16, 24, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-                        nn.Linear(24, 5))
-    net[-1].weight.data *= 20
-    return net.eval()
-"""
-
 
 @pytest.fixture(autouse=True)
 def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -58,15 +36,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """A network of two maps, and smooth pictures."""
-    root = tmp_path_factory.mktemp("job")
-    (root / "net.py").write_text(NET)
-    rng = np.random.default_rng(1)
-    pictures = rng.normal(size=(24, 32, 32, 3))
-    for axis in (1, 2):
-        pictures = pictures + np.roll(pictures, 1, axis) + np.roll(pictures, 2, axis)
-    pictures = np.clip(pictures * 20 + 128, 0, 255).astype(np.uint8)
-    np.savez(root / "pictures.npz", x=pictures, y=np.arange(24) % 5)
-    return {"model": f"{root}/net.py:tiny", "images": root / "pictures.npz"}
+    return make_job(tmp_path_factory.mktemp("job"), 24, 32)
 
 
 @pytest.fixture(scope="module")
