@@ -19,6 +19,7 @@ from fmzip.format import (
     rans_multiplier,
     round_up,
 )
+from fmzip.projection import ProjectionCoding
 from fmzip.reference import decode, encode, parse_head
 from fmzip.tables import Coding
 
@@ -30,7 +31,7 @@ class Case:
     name: str
     config: FrameConfig
     values: np.ndarray
-    coding: Coding | None = None
+    coding: Coding | ProjectionCoding | None = None
 
     def __str__(self) -> str:
         return f"{self.name}, {self.config}"

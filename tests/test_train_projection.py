@@ -157,9 +157,10 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(
 def test_learning_begins_where_the_components_are() -> None:
     rng = np.random.default_rng(2)
     vectors = np.linalg.qr(rng.normal(size=(6, 6)))[0][None]
-    linear = Components(rng.normal(size=(1, 6)), np.ones((1, 6)), vectors).linear(2.0, [4])
+    components = Components(rng.normal(size=(1, 6)), np.ones((1, 6)), vectors)
+    linear = components.linear(2.0, [4])
     scale = from_range(-3.0, 5.0, True)
-    learned = Learned(linear, Shape(Transform.PROJECTION), scale, 2.0)
+    learned = Learned(linear, Shape(Transform.PROJECTION), scale, 2.0, components)
     values = torch.from_numpy(rng.normal(size=(2, 6, 3, 3))).float()
     t = (values / scale.scale).double().numpy().reshape(2, 6, 9)
     sums = linear.forward[0] @ t + linear.forward_offset[0][:, None]

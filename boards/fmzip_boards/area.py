@@ -24,30 +24,41 @@ from fmzip_hw.decoder import Decoder
 from fmzip_hw.encoder import Encoder
 from fmzip_hw.fmzdecoder import FmzDecoder
 from fmzip_hw.fmzencoder import FmzEncoder
+from fmzip_hw.huffcode import HuffmanCoder
 from fmzip_hw.pipeline import register
+from fmzip_hw.project import ProjectionEngine
+from fmzip_hw.projectdecoder import ProjectionDecoder
+from fmzip_hw.projectencoder import ProjectionEncoder
+from fmzip_hw.projectsize import ProjectionSize
 from fmzip_hw.synthesis import PREPARE, Part
 
 
 def _of_8_lanes(build: Callable[[], wiring.Component]) -> Callable[[int], wiring.Component]:
     def of(lanes: int) -> wiring.Component:
         if lanes != BLOCK:
-            raise ValueError(f"codec fmz has {BLOCK} lanes, not {lanes}")
+            raise ValueError(f"only dctcm has less than {BLOCK} lanes, not {lanes}")
         return build()
 
     return of
 
 
+# As large as on the boards that have it.
+PROJECTION = ProjectionSize(multipliers=16)
 COMPONENTS: dict[str, Callable[[int], wiring.Component]] = {
     "encoder": Encoder,
     "decoder": Decoder,
     "fmz-encoder": _of_8_lanes(FmzEncoder),
     "fmz-decoder": _of_8_lanes(FmzDecoder),
+    "pcavlc-encoder": _of_8_lanes(lambda: ProjectionEncoder(PROJECTION)),
+    "pcavlc-decoder": _of_8_lanes(lambda: ProjectionDecoder(PROJECTION)),
+    "projection": _of_8_lanes(lambda: ProjectionEngine(PROJECTION)),
+    "huffman": _of_8_lanes(HuffmanCoder),
 }
 
 
 def components(lanes: int) -> tuple[str, ...]:
     """Those that there are with so many values per beat."""
-    return tuple(n for n in COMPONENTS if lanes == BLOCK or not n.startswith("fmz-"))
+    return tuple(n for n in COMPONENTS if lanes == BLOCK or n in ("encoder", "decoder"))
 
 
 PARTS = {"LFE5U-12F": "--12k", "LFE5U-25F": "--25k", "LFE5U-45F": "--45k", "LFE5U-85F": "--85k"}

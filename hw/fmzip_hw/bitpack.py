@@ -18,6 +18,30 @@ def shift_left(m: Module, bits: Value, enable: Value, amount: int) -> Signal:
     return shifted
 
 
+def join_fields(
+    m: Module, low: tuple[Value, Value], high: tuple[Value, Value], cycles: int
+) -> tuple[Value, Value]:
+    """Bits and length of two fields, the upper one right behind the lower one.
+
+    Parameters
+    ----------
+    low, high : bits, 0 beyond the length, and length of either
+    cycles : until they are joined
+    """
+    (low_bits, low_length), (bits, length) = low, high
+    size = len(low_bits) + len(bits)
+    total = register(m, (low_length + length)[: size.bit_length()], cycles)
+    levels = list(reversed(range(len(low_length))))  # highest amount first
+    per_cycle = ceil_div(len(levels), cycles)
+    for start in range(0, len(levels), per_cycle):
+        for k in levels[start : start + per_cycle]:
+            bits = shift_left(m, bits, low_length[k], 1 << k)
+        if start + per_cycle < len(levels):
+            bits, low_bits = register(m, bits[:size]), register(m, low_bits)
+            low_length = register(m, low_length)
+    return register(m, (low_bits | bits)[:size]), total
+
+
 class BitPacker(wiring.Component):
     """Appends one field per cycle and writes full words; a section ends with ``last``.
 
@@ -158,7 +182,7 @@ class ValuePacker(wiring.Component):
         # Neighbours are joined pairwise: the upper one moves up by the length of the lower one.
         for cycles in self._join_cycles:
             pairs = zip(fields[0::2], fields[1::2], strict=True)
-            fields = [self._join(m, low, high, cycles) for low, high in pairs]
+            fields = [join_fields(m, low, high, cycles) for low, high in pairs]
         cycles = 1 + sum(self._join_cycles)
         m.d.comb += [
             packer.i_valid.eq(register_flag(m, self.i_valid, cycles)),
@@ -171,21 +195,3 @@ class ValuePacker(wiring.Component):
             self.residue.eq(packer.residue),
         ]
         return m
-
-    @staticmethod
-    def _join(
-        m: Module, low: tuple[Value, Value], high: tuple[Value, Value], cycles: int
-    ) -> tuple[Value, Value]:
-        """Bits and length of two fields, the upper one right behind the lower one."""
-        (low_bits, low_length), (bits, length) = low, high
-        size = len(low_bits) + len(bits)
-        total = register(m, (low_length + length)[: size.bit_length()], cycles)
-        levels = list(reversed(range(len(low_length))))  # highest amount first
-        per_cycle = ceil_div(len(levels), cycles)
-        for start in range(0, len(levels), per_cycle):
-            for k in levels[start : start + per_cycle]:
-                bits = shift_left(m, bits, low_length[k], 1 << k)
-            if start + per_cycle < len(levels):
-                bits, low_bits = register(m, bits[:size]), register(m, low_bits)
-                low_length = register(m, low_length)
-        return register(m, (low_bits | bits)[:size]), total

@@ -13,6 +13,10 @@ from fmzip_hw.fmzdecoder import FmzDecoder
 from fmzip_hw.fmzencoder import FmzEncoder
 from fmzip_hw.layout import HeadLayout, beat_layout, beats_per_block, check_lanes, word_layout
 from fmzip_hw.pipeline import register
+from fmzip_hw.projectdecoder import ProjectionDecoder
+from fmzip_hw.projectencoder import ProjectionEncoder
+from fmzip_hw.projectsize import ProjectionSize
+from fmzip_hw.projecttables import ProjectionWrite
 from fmzip_hw.ransencode import RING_SLOTS
 from fmzip_hw.sections import WordJoiner
 from fmzip_hw.tablewindow import TableWrites
@@ -64,11 +68,13 @@ class Codecs(wiring.Component):
     ring_blocks : of the encoder and decoder of blocks
     rans : with the coder RANS, which has 8 lanes
     ring_slots : of its encoder
+    projection : with the coder HUFFMAN, of that size; it has 8 lanes, too
 
     Members
     -------
-    head, multiplier, diffusion : In, configuration; constant while a frame is in work
+    head, multiplier, diffusion, page : In, configuration; constant while a frame is in work
     tables : In(TableWrites), while no frame is in work
+    projections : In(ProjectionWrite), to the page that is not in work
     known : Out(1), there is a codec for the head's coder
     encode, decode : In(1), begin a frame
     i : In(stream of lanes x 8); take : Out, how many lanes of the next beat are values
@@ -79,18 +85,28 @@ class Codecs(wiring.Component):
     broken : Out(1), a tile that has been decoded did not end as it must
     """
 
-    def __init__(self, lanes: int, ring_blocks: int, rans: bool, ring_slots: int = RING_SLOTS):
+    def __init__(
+        self, lanes: int, ring_blocks: int, rans: bool, ring_slots: int = RING_SLOTS,
+        projection: ProjectionSize | None = None,
+    ) -> None:  # fmt: skip
         self.lanes = check_lanes(lanes)
+        if projection is not None and lanes != BLOCK:
+            raise ValueError(f"coder huffman has {BLOCK} lanes, not {lanes}")
         if rans and lanes != BLOCK:
             raise ValueError(f"coder rans has {BLOCK} lanes, not {lanes}")
         exact_log2(ring_blocks)
         self._encoder, self._decoder = Encoder(lanes, ring_blocks), Decoder(lanes, ring_blocks)
         self._rans = (FmzEncoder(ring_slots), FmzDecoder()) if rans else None
+        self._projection = None
+        if projection is not None:
+            self._projection = ProjectionEncoder(projection), ProjectionDecoder(projection)
         super().__init__({
             "head": In(HeadLayout),
             "multiplier": In(MULTIPLIER_BITS),
             "diffusion": In(DiffusionLayout),
+            "page": In(1),
             "tables": In(TableWrites),
+            "projections": In(ProjectionWrite),
             "known": Out(1),
             "encode": In(1),
             "decode": In(1),
@@ -111,40 +127,47 @@ class Codecs(wiring.Component):
         m.submodules.splitter = splitter = WordSplitter(self.lanes)
         wiring.connect(m, encoder.o, joiner.i)
         wiring.connect(m, splitter.o, decoder.i)
-        if self._rans is None:
-            m.d.comb += self.known.eq(self.head.coder != Coder.RANS)
-            self._use(m, Const(1), encoder, joiner.o, decoder, splitter.i)
-            return m
-        is_rans = register(m, self.head.coder == Coder.RANS)
-        m.d.comb += self.known.eq(1)
-        m.submodules.rans_encoder = rans_encoder = self._rans[0]
-        m.submodules.rans_decoder = rans_decoder = self._rans[1]
-        for rans in self._rans:
-            for name in TableWrites.members:
-                if name in rans.signature.members:
-                    m.d.comb += getattr(rans, name).eq(getattr(self.tables, name))
-        m.d.comb += [
-            rans_encoder.diffusion.eq(self.diffusion),
-            self.broken.eq(is_rans & rans_decoder.broken),
-        ]
-        self._use(m, ~is_rans, encoder, joiner.o, decoder, splitter.i)
-        self._use(m, is_rans, rans_encoder, rans_encoder.o, rans_decoder, rans_decoder.i)
+        # A head with a coder that is not there is refused.
+        others: Value = Const(0)
+        known: Value = Const(1)
+        broken: Value = Const(0)
+        for coder, pair in ((Coder.RANS, self._rans), (Coder.HUFFMAN, self._projection)):
+            if pair is None:
+                known = known & (self.head.coder != coder)
+                continue
+            selected = register(m, self.head.coder == coder)
+            broken = broken | (selected & pair[1].broken)
+            others = others | selected
+            name = coder.name.lower()
+            m.submodules[f"{name}_encoder"], m.submodules[f"{name}_decoder"] = pair
+            self._use(m, selected, pair[0], pair[0].o, pair[1], pair[1].i)
+        self._use(m, ~others, encoder, joiner.o, decoder, splitter.i)
+        m.d.comb += [self.known.eq(known), self.broken.eq(broken)]
         return m
 
     def _use(
         self,
         m: Module,
         selected: Value,
-        encoder: Encoder | FmzEncoder,
+        encoder: Encoder | FmzEncoder | ProjectionEncoder,
         written: stream.Interface,
-        decoder: Decoder | FmzDecoder,
+        decoder: Decoder | FmzDecoder | ProjectionDecoder,
         read: stream.Interface,
     ) -> None:
         """Connect a pair of codecs while it is selected; else it gets nothing."""
+        settings = {
+            "head": self.head,
+            "multiplier": self.multiplier,
+            "diffusion": self.diffusion,
+            "page": self.page,
+            "write": self.projections,
+            **{name: getattr(self.tables, name) for name in TableWrites.members},
+        }
         for part in (encoder, decoder):
-            m.d.comb += part.head.eq(self.head)
+            for name, value in settings.items():
+                if name in part.signature.members:
+                    m.d.comb += getattr(part, name).eq(value)
         m.d.comb += [
-            encoder.multiplier.eq(self.multiplier),
             encoder.i.payload.eq(self.i.payload),
             encoder.i.valid.eq(self.i.valid & selected),
             encoder.start.eq(self.encode & selected),

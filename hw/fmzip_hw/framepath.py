@@ -14,11 +14,14 @@ from fmzip_hw.framewriter import FrameWriter
 from fmzip_hw.layout import HeadLayout
 from fmzip_hw.memport import ADDRESS_BITS, MemoryPort
 from fmzip_hw.pipeline import register
+from fmzip_hw.projectsize import ProjectionSize
+from fmzip_hw.projecttables import ProjectionWrite
 from fmzip_hw.ransencode import RING_SLOTS
 from fmzip_hw.stream import Slice
 from fmzip_hw.tablewindow import TableWrites
 
 _SETTLE = 31  # cycles from reset to start: what is computed from the configuration is then ready
+_CHECK = 127  # cycles from the last beat until a decoder has seen the end of its last tile
 
 
 class FramePath(wiring.Component):
@@ -28,12 +31,13 @@ class FramePath(wiring.Component):
     ----------
     lanes : values per beat
     ring_blocks : of encoder and decoder
-    rans, ring_slots : with the coder RANS, see ``Codecs``
+    rans, ring_slots, projection : with the coders RANS and HUFFMAN, see ``Codecs``
 
     Members
     -------
-    head, multiplier, diffusion, base : In, configuration; constant while a frame is in work
+    head, multiplier, diffusion, page, base : In, configuration; constant while a frame is in work
     tables : In(TableWrites), while no frame is in work
+    projections : In(ProjectionWrite), to the page that is not in work
     reset, write, read, loop : In(1), abandon the frame in work, and then begin none or another;
         ``loop`` one that goes from the encoder straight to the decoder
     i, o : streams of lanes x 8, beats to the encoder and from the decoder
@@ -49,14 +53,19 @@ class FramePath(wiring.Component):
     coded : Out(1), a 64-bit word of a tile is written in this cycle
     """
 
-    def __init__(self, lanes: int, ring_blocks: int, rans: bool, ring_slots: int = RING_SLOTS):
-        self._codecs = Codecs(lanes, ring_blocks, rans, ring_slots)
+    def __init__(
+        self, lanes: int, ring_blocks: int, rans: bool, ring_slots: int = RING_SLOTS,
+        projection: ProjectionSize | None = None,
+    ) -> None:  # fmt: skip
+        self._codecs = Codecs(lanes, ring_blocks, rans, ring_slots, projection)
         beat = data.ArrayLayout(8, lanes)
         super().__init__({
             "head": In(HeadLayout),
             "multiplier": In(MULTIPLIER_BITS),
             "diffusion": In(DiffusionLayout),
+            "page": In(1),
             "tables": In(TableWrites),
+            "projections": In(ProjectionWrite),
             "base": In(ADDRESS_BITS),
             "reset": In(1),
             "write": In(1),
@@ -120,6 +129,8 @@ class FramePath(wiring.Component):
         m.d.comb += [
             codecs.multiplier.eq(self.multiplier),
             codecs.diffusion.eq(self.diffusion),
+            codecs.page.eq(self.page),
+            codecs.projections.eq(self.projections),
             codecs.i.payload.eq(self.i.payload),
             codecs.i.valid.eq(self.i.valid),
             self.i.ready.eq(codecs.i.ready),
@@ -141,7 +152,7 @@ class FramePath(wiring.Component):
     def _job(self, m: Module, writer: FrameWriter, reader: FrameReader, tiles: Signal) -> None:
         """Reset, settle, start, and the end of a frame."""
         codecs = self._codecs
-        settle = Signal(range(_SETTLE + 1))
+        settle = Signal(range(_CHECK + 1))
         to_write, to_read, to_loop = Signal(), Signal(), Signal()
         begun = self.write | self.read | self.loop
         complete = Signal()
@@ -211,7 +222,7 @@ class FramePath(wiring.Component):
             with m.State("check"):
                 # The decoder has put out all values before it knows that its last tile was whole.
                 m.d.sync += settle.eq(settle + 1)
-                with m.If(settle == _SETTLE):
+                with m.If(settle == _CHECK):
                     m.d.sync += [self.reading.eq(0), self.fault.eq(reader.fault)]
                     with m.If((reader.fault == Fault.NONE) & codecs.broken):
                         m.d.sync += self.fault.eq(Fault.STATES)

@@ -10,6 +10,7 @@ from fmzip.regs import (
     LATENCY_BINS,
     MEMORY,
     PORT_BYTES,
+    PROJECTIONS,
     REGISTER,
     REGISTERS,
     ROW_BYTES,
@@ -26,6 +27,8 @@ from fmzip_hw.framepath import FramePath
 from fmzip_hw.memport import MemoryPort, PortSlice, PortSwitch
 from fmzip_hw.meters import LatencyMeter
 from fmzip_hw.pipeline import register_flag
+from fmzip_hw.projectsize import ProjectionSize
+from fmzip_hw.projecttables import ProjectionWindow
 from fmzip_hw.ransencode import RING_SLOTS
 from fmzip_hw.rawpath import RawPath
 from fmzip_hw.replay import Replay
@@ -55,6 +58,7 @@ class Soc(wiring.Component):
     fifo_bytes : of the link's FIFO
     rans : with the coder RANS, which has 8 lanes
     ring_slots : slots of its tile buffers
+    projection : with the coder HUFFMAN, of that size; it has 8 lanes, too
 
     Members
     -------
@@ -79,6 +83,7 @@ class Soc(wiring.Component):
         fifo_bytes: int = 4096,
         rans: bool = False,
         ring_slots: int = RING_SLOTS,
+        projection: ProjectionSize | None = None,
     ):
         self._loaded = Signal()  # tables
         self._sdram, name = None, "no SDRAM"
@@ -89,7 +94,7 @@ class Soc(wiring.Component):
             memory_log2 = exact_log2(part.size_bytes)
         self._bridge = Bridge(clock_hz=clock_hz, build=build, part=name, fifo_bytes=fifo_bytes)
         self._stage = Stage(lanes, 1 << stage_log2)
-        self._path = FramePath(lanes, ring_blocks, rans, ring_slots)
+        self._path = FramePath(lanes, ring_blocks, rans, ring_slots, projection)
         self._raw, self._replay, self._lanes = RawPath(lanes), Replay(), lanes
         self._build = {
             "lanes": lanes,
@@ -99,6 +104,14 @@ class Soc(wiring.Component):
             "max_slots_log2": exact_log2(ring_slots) if rans else 0,
             "max_blocks_log2": exact_log2(ring_blocks),
         }
+        self._projection = {}
+        if projection is not None:
+            self._projection = {
+                "multipliers": projection.multipliers,
+                "values_log2": exact_log2(projection.values),
+                "symbols_log2": exact_log2(projection.symbols),
+                "entries_log2": exact_log2(projection.entries),
+            }
         super().__init__({
             "rx": In(stream.Signature(8)),
             "tx": Out(stream.Signature(8)),
@@ -110,7 +123,9 @@ class Soc(wiring.Component):
         m = Module()
         stage, path = self._stage, self._path
         m.submodules.bridge = bridge = self._bridge
-        m.submodules.windows = windows = BusSplitter([REGISTERS, STAGE, MEMORY, TABLES])
+        m.submodules.windows = windows = BusSplitter(
+            [REGISTERS, STAGE, MEMORY, TABLES, PROJECTIONS]
+        )
         m.submodules.registers = registers = RegisterFile()
         m.submodules.stage = stage
         m.submodules.host_memory = host_memory = HostMemory()
@@ -124,6 +139,7 @@ class Soc(wiring.Component):
         wiring.connect(m, windows.windows[1], stage.bus)
         wiring.connect(m, windows.windows[2], host_memory.bus)
         self._tables(m, windows.windows[3])
+        self._projections(m, windows.windows[4])
         wiring.connect(m, path.writes, switch.users[0])
         wiring.connect(m, path.reads, switch.users[1])
         wiring.connect(m, self._raw.port, switch.users[2])
@@ -149,6 +165,7 @@ class Soc(wiring.Component):
             path.head.eq(registers.w.head),
             path.multiplier.eq(registers.w.multiplier[:MULTIPLIER_BITS]),
             Value.cast(path.diffusion).eq(registers.w.diffusion),
+            path.page.eq(registers.w.page),
             path.base.eq(registers.w.base >> exact_log2(PORT_BYTES)),
             path.reset.eq(control["reset"]),
             path.write.eq(control["write"] | register_flag(m, self._replay.write)),
@@ -164,9 +181,11 @@ class Soc(wiring.Component):
             registers.hold.eq(counters.hold),
             registers.r.frame_bytes.eq(path.words << exact_log2(PORT_BYTES)),
         ]
-        for name, value in self._build.items():
-            field = bits("build", name)
-            m.d.comb += registers.r.build[field.low : field.low + field.size].eq(value)
+        for register, build in (("build", self._build), ("projections", self._projection)):
+            for name, value in build.items():
+                field = bits(register, name)
+                word = getattr(registers.r, register)
+                m.d.comb += word[field.low : field.low + field.size].eq(value)
         # A frame is in memory when the chip has taken its last word.
         settling, wrote = Signal(), Signal()
         m.d.comb += settling.eq(wrote & self.marker & ~self._replay.busy)
@@ -197,6 +216,15 @@ class Soc(wiring.Component):
         wiring.connect(m, bus, tables.bus)
         wiring.connect(m, tables.writes, self._path.tables)
         m.d.comb += [tables.head.eq(self._path.head), self._loaded.eq(tables.whole)]
+
+    def _projections(self, m: Module, bus: wiring.PureInterface) -> None:
+        """The window of projections, where there is a coder that needs them."""
+        if not self._projection:
+            m.d.comb += bus.ack.eq(1)
+            return
+        m.submodules.projections = projections = ProjectionWindow()
+        wiring.connect(m, bus, projections.bus)
+        m.d.comb += self._path.projections.eq(projections.write)
 
     def _connect_replay(
         self, m: Module, registers: RegisterFile, reset: Signal, beats: Slice

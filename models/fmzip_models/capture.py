@@ -163,6 +163,8 @@ def capture(
     pictures: Pictures,
     indices: Indices,
     scales: Mapping[str, Scale],
+    *,
+    before_relu: bool = False,
 ) -> Iterator[list[StoredMap]]:
     """The stored maps of pictures, one list per picture, in the order of storing.
 
@@ -173,6 +175,7 @@ def capture(
     ----------
     indices : of the pictures, in this order
     scales : of each map, by its name, see ``calibrate``
+    before_relu : see ``Graph.run``
 
     Raises
     ------
@@ -191,7 +194,7 @@ def capture(
     for start in range(0, len(indices), BATCH):
         batch = indices[start : start + BATCH]
         stored[:] = [[] for _ in batch]
-        for _ in run(network, pictures, batch, store):
+        for _ in run(network, pictures, batch, store, before_relu=before_relu):
             yield from stored
 
 

@@ -6,9 +6,11 @@ recipe was not at hand; this one is ours. Matrices start as principal components
 stays as it is, and is its own teacher: the compressed network is to give its answers, by their
 divergence, and its feature maps behind every projection, by squared error. So no labels are needed;
 where they are wanted, the cross-entropy of the right answers is added. Rounding passes gradients as
-if it were not there. What the symbols take is held where it was by a price on the logarithm of
-their spread. It works both ways: a price on what is above alone lets the noise from batch to batch
-wear the spread down, and the errors up.
+if it were not there. Changes are learned of whitened inputs and of symbols in units of their
+spread, so that a step of Adam moves every sum by about the same part of a quantisation step. What
+the symbols take is held where it was by a price on the logarithm of their spread. It works both
+ways: a price on what is above alone lets the noise from batch to batch wear the spread down, and
+the errors up.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +25,7 @@ from fmzip.errors import FmzipError
 from fmzip.format import COMPONENT_MAX
 from fmzip_models.graph import TracedGraph
 from fmzip_models.maps import Map
-from fmzip_models.pca import Linear, Shape
+from fmzip_models.pca import Components, Linear, Shape
 from fmzip_models.pictures import Pictures
 from fmzip_models.projecting import columns, from_columns
 from fmzip_models.quantise import Scale
@@ -49,7 +51,7 @@ class Recipe:
 
     epochs: int = 8
     batch: int = 8
-    rate: float = 5e-5
+    rate: float = 2e-4
     features: float = 1.0
     labels: float = 0.0
     seed: int = 1
@@ -66,15 +68,29 @@ class Learned(nn.Module):
 
     Parameters
     ----------
-    linear : where it begins
+    linear : where it begins, the first of the components
     shape : of a position
     scale : of the map's integers
     step : of quantisation in LSB, which changes of the matrices are relative to
+    components : of the map
     """
 
-    def __init__(self, linear: Linear, shape: Shape, scale: Scale, step: float) -> None:
+    def __init__(
+        self, linear: Linear, shape: Shape, scale: Scale, step: float, components: Components
+    ) -> None:
         super().__init__()
         self._shape, self._scale, self._step = shape, scale, step
+        # Of each group: what makes spreads of inputs one, their mean behind it, spread of symbols.
+        # Directions that are lost in the noise of rounding are not blown up.
+        self._units = []
+        for vectors, mean, variance, kept in zip(
+            components.vectors, components.mean, components.variance, linear.forward, strict=True
+        ):
+            spread = np.sqrt(np.maximum(variance, (step / 2) ** 2))
+            white = vectors / spread[:, None]
+            symbols = np.maximum(spread[: len(kept)] / step, 1)
+            parts = (white, white @ mean, symbols)
+            self._units.append([torch.from_numpy(part).float() for part in parts])
         self._begin = [
             [torch.from_numpy(np.array(part)).float() for part in parts]
             for parts in zip(
@@ -88,10 +104,14 @@ class Learned(nn.Module):
         self.log_spread = torch.zeros(())  # mean over the components of the last batch, in bits
 
     def _parts(self, group: int) -> list[torch.Tensor]:
-        units = 1 / self._step, 1 / self._step, self._step, self._step
-        own = self.changes[4 * group : 4 * group + 4]
+        matrix, offset, back, back_offset = self.changes[4 * group : 4 * group + 4]
+        white, mean, spread = (unit.to(matrix) for unit in self._units[group])
+        changes = (
+            matrix @ white, offset - matrix @ mean, self._step / spread * back,
+            self._step * back_offset,
+        )  # fmt: skip
         begin = self._begin[group]
-        return [b.to(c) + u * c for b, c, u in zip(begin, own, units, strict=True)]
+        return [b.to(c) + c for b, c in zip(begin, changes, strict=True)]
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """What comes back of a map: float32 [n, C, H, W]."""

@@ -302,17 +302,20 @@ class Fit:
 def moments(
     maps: Sequence[Map], scales: Mapping[str, Scale], shapes: Mapping[str, Shape], each: EachMap
 ) -> dict[str, Components]:
-    """Components of each map, by its name.
+    """Components of some maps, by their names.
 
     Parameters
     ----------
-    scales, shapes : of each map, by its name
-    each : calls a function with each map of some pictures, float32 [n, C, H, W], in front of ReLUs
+    maps : those
+    scales, shapes : of each of them, by its name
+    each : calls a function with all maps of some pictures, float32 [n, C, H, W], in front of ReLUs
     """
     found = {m.name: Moments(shapes[m.name]) for m in maps}
     quantisers = {m.name: FakeQuantiser(scales[m.name]) for m in maps}
 
     def add(m: Map, values: torch.Tensor) -> None:
+        if m.name not in found:
+            return
         codes = quantisers[m.name].round(values)
         found[m.name].add(codes.to(torch.float64).sub_(scales[m.name].zero_point))
 

@@ -6,7 +6,7 @@ from types import TracebackType
 
 import numpy as np
 
-from fmzip import regs
+from fmzip import projload, regs
 from fmzip.errors import FormatError, LinkError
 from fmzip.format import (
     BLOCK,
@@ -19,7 +19,8 @@ from fmzip.format import (
     rans_multiplier,
 )
 from fmzip.port import Port
-from fmzip.reference import ransframe, tiling
+from fmzip.projection import Affine, Projection, ProjectionCoding
+from fmzip.reference import projframe, ransframe, tiling
 from fmzip.reference.beats import beat_count, from_beats, to_beats
 from fmzip.tables import Coding, Tables
 
@@ -32,7 +33,7 @@ _FAULTS = {
     regs.Fault.TILES_CRC: "CRC-32 of the tiles does not match",
     regs.Fault.INDEX: "the tile index does not ascend",
     regs.Fault.CONFIG: f"no such coder, or more than the {regs.MAX_TILES} tiles of its index",
-    regs.Fault.STATES: "the tables are not the frame's, or its tiles are damaged",
+    regs.Fault.STATES: "tables or projection are not the frame's, or its tiles are damaged",
 }
 
 
@@ -47,6 +48,7 @@ class Device:
     -------
     lanes, rans, max_blocks, max_slots, stage_beats, memory_bytes, clock_hz : how the gateware was
         built
+    multipliers, max_symbols, max_entries, max_values : of the coder HUFFMAN; 0 without it
     part, build : name of the memory part; first 32 bits of the digest that names the build
 
     Raises
@@ -60,6 +62,7 @@ class Device:
             raise LinkError(f"no port given; expected {VIRTUAL}, a serial device or a pyserial URL")
         self.port = port.rstrip(":")  # as messages name it
         self._tables: Tables | None = None  # that the board is known to have
+        self._projections: dict[str, object] = {"write": None, "read": None}
         self._port = Port(port, self.port)
         try:
             self._greet()
@@ -83,6 +86,10 @@ class Device:
         self.memory_bytes = 1 << build["memory_log2"]
         self.max_blocks = (1 << build["max_blocks_log2"]) * 15 // 16
         self.max_slots = (1 << build["max_slots_log2"]) * 15 // 16
+        build = regs.fields_of("projections", self._register("projections"))
+        self.multipliers = build["multipliers"]
+        self.max_symbols = (1 << build["symbols_log2"]) * 15 // 16
+        self.max_entries, self.max_values = 1 << build["entries_log2"], 1 << build["values_log2"]
 
     def close(self) -> None:
         """Close the port."""
@@ -155,8 +162,8 @@ class Device:
     def check(self, config: FrameConfig) -> None:
         """ValueError if the board cannot work with a frame of this configuration."""
         if config.huffman:
-            raise ValueError("no board has the coder huffman")
-        if config.rans:
+            self._check_huffman(config)
+        elif config.rans:
             self._check_rans(config)
         elif config.tile_blocks > self.max_blocks:
             raise ValueError(
@@ -183,12 +190,39 @@ class Device:
             if slots > most:
                 raise ValueError(f"{what} has {slots} slots, the board holds {most}")
 
+    def _check_huffman(self, config: FrameConfig) -> None:
+        if not self.multipliers:
+            raise ValueError("the board is built without the coder huffman")
+        symbols = config.positions(config.tile_rows, config.tile_cols) * config.components
+        for what, count, most in (
+            ("a position has {} values", config.position_values, self.max_values),
+            ("a tile has {} symbols", symbols, self.max_symbols),
+        ):
+            if count > most:
+                raise ValueError(f"{what.format(count)}, the board holds {most}")
+        if POSITION_SIDE[config.transform] > 1 and config.channels % BLOCK:
+            raise ValueError(
+                f"a board has positions of 2 x 2 pixels of a multiple of {BLOCK} channels only, "
+                f"not of {config.channels}"
+            )
+
+    def _check_matrices(self, config: FrameConfig, affines: tuple[Affine, ...]) -> None:
+        if POSITION_SIDE[config.transform] > 1 and len(affines) > 1:
+            raise ValueError(
+                f"a board has positions of 2 x 2 pixels of one group only, not of {len(affines)}"
+            )
+        entries = projload.rows_of(affines, self.multipliers) * self.multipliers
+        if entries > self.max_entries:
+            raise ValueError(
+                f"a matrix takes {entries} entries, the board holds {self.max_entries}"
+            )
+
     def encode(
         self,
         values: np.ndarray,
         config: FrameConfig,
         base: int = 0,
-        coding: Coding | None = None,
+        coding: Coding | ProjectionCoding | None = None,
     ) -> int:
         """Stream a map through the encoder into memory.
 
@@ -196,7 +230,7 @@ class Device:
         ----------
         values : uint8 or int8 [C, H, W]
         base : address of the frame, a multiple of ``regs.ROW_BYTES``
-        coding : what the coder RANS needs
+        coding : what the coders RANS and HUFFMAN need
 
         Returns
         -------
@@ -222,14 +256,14 @@ class Device:
         return self._register("frame_bytes")
 
     def decode(
-        self, config: FrameConfig, base: int = 0, tables: Tables | None = None
+        self, config: FrameConfig, base: int = 0, tables: Tables | Projection | None = None
     ) -> np.ndarray:
         """Read a frame from memory through the decoder: uint8 or int8 [C, H, W].
 
         Parameters
         ----------
         base : address of the frame
-        tables : what the coder RANS needs
+        tables : what the coders RANS and HUFFMAN need
 
         Raises
         ------
@@ -238,10 +272,15 @@ class Device:
         LinkError : the board does not answer, or does not finish
         """
         if config.rans:
-            tables = ransframe.checked_tables(config, tables)
-        self._configure(config, base)
-        if config.rans and tables is not None:
-            self._load(tables)
+            known = ransframe.checked_tables(config, tables)
+            self._configure(config, base)
+            self._load(known)
+        elif config.huffman:
+            projection = projframe.check_projection(config, tables)
+            self._configure(config, base)
+            self._load_inverse(config, projection)
+        else:
+            self._configure(config, base)
         beats = beat_count(config, self.lanes)
         pieces = []
         for start in range(0, beats, self.stage_beats):
@@ -263,7 +302,7 @@ class Device:
         values: np.ndarray,
         config: FrameConfig,
         base: int = 0,
-        coding: Coding | None = None,
+        coding: Coding | ProjectionCoding | None = None,
     ) -> int:
         """Put a map into the stage, for replays; returns its beats. See ``encode``.
 
@@ -349,16 +388,49 @@ class Device:
         self._control("reset")  # whatever an interrupted call has left behind
         self._set("base", base)
         self._port.write(regs.REGISTER["head"].address, config.static_head(), wait=False)
-        rans = rans_multiplier(config.step, config.transform)
-        self._set("multiplier", rans if config.rans else multiplier(config.step))
-
-    def _configure_encoder(self, config: FrameConfig, base: int, coding: Coding | None) -> None:
         if config.rans:
-            coding = ransframe.check_coding(config, coding)
-        self._configure(config, base)
-        if config.rans and coding is not None:
-            self._load(coding.tables)
-            self._set("diffusion", regs.value_of("diffusion", asdict(coding.diffusion)))
+            self._set("multiplier", rans_multiplier(config.step, config.transform))
+        elif not config.huffman:
+            self._set("multiplier", multiplier(config.step))
+
+    def _configure_encoder(
+        self, config: FrameConfig, base: int, coding: Coding | ProjectionCoding | None
+    ) -> None:
+        if config.rans:
+            known = ransframe.check_coding(config, coding)
+            self._configure(config, base)
+            self._load(known.tables)
+            self._set("diffusion", regs.value_of("diffusion", asdict(known.diffusion)))
+        elif config.huffman:
+            projecting = projframe.check_projecting(config, coding)
+            self._configure(config, base)
+            self._load_forward(config, projecting)
+            # A replay decodes, too.
+            self._load_inverse(config, projecting.tables)
+        else:
+            self._configure(config, base)
+
+    def _load_forward(self, config: FrameConfig, coding: ProjectionCoding) -> None:
+        """Load what the encoder needs, into page 0, unless the board has it."""
+        self._check_matrices(config, coding.forward)
+        if self._projections["write"] is not coding:
+            words = projload.encoder_words(coding, 0, 0, self.multipliers, self.max_values)
+            self._load_words("write", coding, words)
+
+    def _load_inverse(self, config: FrameConfig, projection: Projection) -> None:
+        """Load what the decoder needs, into page 0, unless the board has it."""
+        self._check_matrices(config, projection.inverse)
+        if self._projections["read"] is not projection:
+            words = projload.decoder_words(projection, 0, 0, self.multipliers, self.max_values)
+            self._load_words("read", projection, words)
+
+    def _load_words(self, way: str, of: object, words: list[projload.Words]) -> None:
+        self._projections[way] = None
+        self._set("page", 0)
+        for kind, address, part in words:
+            start = regs.PROJECTIONS + (kind << regs.PROJECTION_KIND_SHIFT)
+            self.write_words(start + regs.WORD_BYTES * address, part.astype("<u4").tobytes())
+        self._projections[way] = of
 
     def _load(self, tables: Tables) -> None:
         """Load tables, behind the head, unless the board has them."""

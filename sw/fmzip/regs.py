@@ -29,8 +29,11 @@ WORD_BYTES = 4
 REGISTERS = 0x0000_0000
 STAGE = 0x1000_0000  # beats on their way to the encoder or from the decoder
 TABLES = 0x2000_0000  # the tables of the coder RANS
+PROJECTIONS = 0x3000_0000  # matrices and codes of the coder HUFFMAN
 MEMORY = 0x8000_0000  # the DRAM, for checking; these accesses are not counted
 WINDOW_BYTES = 0x1000_0000
+
+PROJECTION_KIND_SHIFT = 24  # above it, a byte address says which memory, see ProjectionKind
 
 PORT_BYTES = 8  # width of the memory port
 ROW_BYTES = 1024  # 512 columns of 16 bits: a request stays inside such a row
@@ -75,7 +78,7 @@ class Fault(IntEnum):
     TILES_CRC = 3
     INDEX = 4  # the tile index does not ascend
     CONFIG = 5  # more tiles than the index memory holds, or a coder that is not there
-    STATES = 6  # a tile of the coder RANS did not end as it must
+    STATES = 6  # a tile of the coder RANS or HUFFMAN did not end as it must
 
 
 class Replay(IntEnum):
@@ -85,6 +88,50 @@ class Replay(IntEnum):
     RAW = 1  # the stage's words to memory, and back, without the codec
     CODED = 2  # through the encoder to memory, and back through the decoder
     CODEC = 3  # through the encoder to the decoder, without the memory
+
+
+class ProjectionKind(IntEnum):
+    """Memories behind the window of projections, by the bits above ``PROJECTION_KIND_SHIFT``."""
+
+    CODES = 1
+    NODES = 2
+    FORWARD_BOOKS = 3
+    INVERSE_BOOKS = 4
+    FORWARD_BASE = 8
+    FORWARD_BLOCKS = 9
+    FORWARD_OFFSETS = 10
+    FORWARD_ENTRIES = 11
+    INVERSE_BASE = 12
+    INVERSE_BLOCKS = 13
+    INVERSE_OFFSETS = 14
+    INVERSE_ENTRIES = 15
+
+
+# What an address in words is made of, from the upper bits down.
+PROJECTION_INDEX = {
+    ProjectionKind.CODES: "page, book 4, token 6",
+    ProjectionKind.NODES: "page, book 4, node 5, bits 4",
+    ProjectionKind.FORWARD_BOOKS: "page, component",
+    ProjectionKind.INVERSE_BOOKS: "page, component",
+    ProjectionKind.FORWARD_BASE: "page",
+    ProjectionKind.FORWARD_BLOCKS: "page, block 8",
+    ProjectionKind.FORWARD_OFFSETS: "page, output",
+    ProjectionKind.FORWARD_ENTRIES: "pair of entries",
+    ProjectionKind.INVERSE_BASE: "page",
+    ProjectionKind.INVERSE_BLOCKS: "page, block 8",
+    ProjectionKind.INVERSE_OFFSETS: "page, output",
+    ProjectionKind.INVERSE_ENTRIES: "pair of entries",
+}
+# Fields of a word of kind BLOCKS: what the multipliers do together, one output each.
+BLOCK_FIELDS = {"begin": 10, "inputs": 10, "outputs": 6, "shift": 5, "last": 1}  # counts less 1
+PROJECTION_BLOCKS = 256  # of a page
+PROJECTION_VALUES = 1 << BLOCK_FIELDS["inputs"]  # of a position, at most
+# Of a word of kind CODES: the code, its length, bits with all that follows, whether u follows.
+CODE_FIELDS = {"code": 15, "length": 4, "size": 5, "escape": 1}
+# Of a word of kind NODES: length less 1, token or next node (0: no code), whether it is a token.
+NODE_FIELDS = {"length": 2, "payload": 6, "leaf": 1}
+NODE_BITS = 4  # that a node looks at
+BOOK_NODES = 32  # a book never has more: 45 tokens, codes of 15 bits at most
 
 
 class Count(Enum):
@@ -193,6 +240,16 @@ def _map() -> tuple[Register, ...]:
         Bits("max_blocks_log2", 24, 8, "log2 of the tile buffer's blocks; a tile has up to 15/16"),
     )
     add(
+        "projections",
+        1,
+        Access.READ,
+        "how the coder HUFFMAN was built",
+        Bits("multipliers", 0, 7, "of its engines; 0: without that coder"),
+        Bits("values_log2", 8, 4, "log2 of the values, and components, of a position"),
+        Bits("symbols_log2", 16, 5, "log2 of the symbols of its buffer; a tile has up to 15/16"),
+        Bits("entries_log2", 24, 5, "log2 of the entries of a direction's matrices"),
+    )
+    add(
         "control",
         1,
         Access.STROBE,
@@ -237,6 +294,13 @@ def _map() -> tuple[Register, ...]:
         Bits("corner", 16, WEIGHT_BITS, "of that above to the left, which is subtracted"),
     )
     add(
+        "page",
+        1,
+        Access.WRITE,
+        "coder HUFFMAN: what the next frame is coded with",
+        Bits("page", 0, 1, "of the memories behind the window of projections"),
+    )
+    add(
         "piece",
         1,
         Access.WRITE,
@@ -278,6 +342,7 @@ _NUMBERS = (
     "RANS_STEP_PER_LSB", "RANS_FRACTION_BITS", "RANS_QUANT_SHIFT", "WEIGHT_BITS", "CLASS_STARTS",
     "TOKENS", "STATISTICS_MAX", "TOTAL_BITS", "STATE_SETS", "ESCAPES_MAX", "PRICE_PER_BIT",
     "PRICE_MARGIN",
+    "COMPONENT_BITS", "PROJECTION_BITS", "HUFFMAN_EXACT_BITS", "HUFFMAN_TOKENS", "CODE_BITS_MAX",
 )  # fmt: skip
 _ENUMS = (fmt.Dtype, fmt.Transform, fmt.Coder, fmt.TileMode)
 REGISTER = {r.name: r for r in MAP}
@@ -309,16 +374,20 @@ def replay_check(items: Iterable[int]) -> int:
 
 def ident() -> int:
     """32-bit digest of everything that driver and gateware must agree on."""
-    windows = (REGISTERS, STAGE, TABLES, MEMORY, PORT_BYTES, ROW_BYTES, MAX_TILES)
+    windows = (
+        REGISTERS, STAGE, TABLES, PROJECTIONS, MEMORY, PROJECTION_KIND_SHIFT, PORT_BYTES,
+        ROW_BYTES, MAX_TILES, PROJECTION_BLOCKS, NODE_BITS, BOOK_NODES,
+    )  # fmt: skip
+    words = [list(layout.items()) for layout in (BLOCK_FIELDS, CODE_FIELDS, NODE_FIELDS)]
     ops = [(o.name, o.value) for o in protocol.Op]
     link = (protocol.PROTOCOL_VERSION, protocol.MAX_WORDS, protocol.NO_SESSION, ops)
     enums = [(e.__name__, m.name, m.value) for e in _ENUMS for m in e]
     numbers = [(name, getattr(fmt, name)) for name in _NUMBERS]
-    faults = [(f.name, f.value) for e in (Fault, Replay) for f in e]
+    faults = [(f.name, f.value) for e in (Fault, Replay, ProjectionKind) for f in e]
     table = [
         (r.name, r.address, r.words, r.access.value, [(f.name, f.low, f.size) for f in r.fields])
         for r in MAP
     ]
     layout = [(f.name, f.offset, f.size) for f in HEAD]
-    known = (link, windows, faults, table, layout, enums, numbers)
+    known = (link, windows, words, faults, table, layout, enums, numbers)
     return int.from_bytes(hashlib.sha256(repr(known).encode()).digest()[:4], "little")

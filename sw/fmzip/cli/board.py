@@ -8,7 +8,7 @@ import typer
 
 from fmzip.cli.app import app
 from fmzip.cli.checks import check_pair, check_writable, codec_called, say_what_is_slow
-from fmzip.codecs import CODECS
+from fmzip.codecs import CODECS, PROJECTION_CODECS
 from fmzip.files import write_atomic
 
 
@@ -24,7 +24,8 @@ def hil(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="pictures")] = 4,
     codec: Annotated[
-        str, typer.Option(help=f"{' or '.join(CODECS)} or a file of fmzip allocate, CODEC.toml")
+        str,
+        typer.Option(help=f"{', '.join((*CODECS, *PROJECTION_CODECS))} or a file CODEC.toml"),
     ] = "dctcm",
     step: Annotated[
         float, typer.Option(help="quantisation step in standard deviations of the map")
@@ -44,7 +45,7 @@ def hil(
     ] = None,
 ) -> None:
     """Stream a network's stored maps through a board, and compare every byte."""
-    if Path(codec).suffix != ".toml":
+    if Path(codec).suffix != ".toml" and codec not in PROJECTION_CODECS:
         codec_called(codec)
     check_writable(json_file)
     check_pair(weights, json_file)
@@ -72,10 +73,22 @@ def hil(
 @app.command()
 def area(
     component: Annotated[
-        Literal["encoder", "decoder", "fmz-encoder", "fmz-decoder", "all"],
+        Literal[
+            "encoder",
+            "decoder",
+            "fmz-encoder",
+            "fmz-decoder",
+            "pcavlc-encoder",
+            "pcavlc-decoder",
+            "projection",
+            "huffman",
+            "all",
+        ],
         typer.Option(help="what to build"),
     ] = "all",
-    lanes: Annotated[int, typer.Option(help="values per beat: 2, 4 or 8; those of fmz have 8")] = 8,
+    lanes: Annotated[
+        int, typer.Option(help="values per beat: 2, 4 or 8; only dctcm has fewer than 8")
+    ] = 8,
     seeds: Annotated[str, typer.Option(metavar="N,N...", help="of the placer")] = "1,2,3",
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="write the results there, too")

@@ -43,10 +43,42 @@ def fault_table() -> str:
         regs.Fault.TILES_CRC: "the CRC-32 of the tiles does not match",
         regs.Fault.INDEX: "the tile index does not ascend from 0 to the payload's size",
         regs.Fault.CONFIG: f"more than {regs.MAX_TILES} tiles, or a coder that is not built in",
-        regs.Fault.STATES: "coder RANS: the tables are not the frame's, or the tiles are damaged",
+        regs.Fault.STATES: "coders RANS and HUFFMAN: tables or codes are not the frame's, or the "
+        "tiles are damaged",
     }
     lines = ["| value | name | meaning |", "|---|---|---|"]
     lines += [f"| {f.value} | `{f.name}` | {meanings[f]} |" for f in regs.Fault]
+    return "\n".join(lines)
+
+
+def projection_table() -> str:
+    """Memories behind the window of projections, and the fields of their words."""
+    kinds = regs.ProjectionKind
+    layouts = {
+        kinds.CODES: regs.CODE_FIELDS,
+        kinds.NODES: regs.NODE_FIELDS,
+        kinds.FORWARD_BLOCKS: regs.BLOCK_FIELDS,
+        kinds.INVERSE_BLOCKS: regs.BLOCK_FIELDS,
+    }
+    meanings = {
+        "CODES": "code of a token in a book, the first bit in bit 0; `size` with what follows, "
+        "`escape`: u follows",
+        "NODES": "what the next 4 bits say: a token, or the node that goes on, 0 for neither; bits "
+        "used, less 1",
+        "BOOKS": "codebook of the component",
+        "BASE": "row of entries, each as wide as the multipliers, that the page's begin at",
+        "BLOCKS": "first input, inputs and outputs, less 1 each, shift, whether it is the last one",
+        "OFFSETS": "offset of the output",
+        "ENTRIES": "two entries in 12 bits from bits 0 and 16 on; block by block, input by input, "
+        "output by output",
+    }
+    lines = ["| bits 24 to 27 | memory | index | word | fields, bits |", "|---|---|---|---|---|"]
+    for kind, index in regs.PROJECTION_INDEX.items():
+        fields = ", ".join(f"`{name}` {size}" for name, size in layouts.get(kind, {}).items())
+        lines.append(
+            f"| {kind.value} | `{kind.name}` | {index} | {meanings[kind.name.split('_')[-1]]} "
+            f"| {fields} |"
+        )
     return "\n".join(lines)
 
 
@@ -69,6 +101,7 @@ def windows() -> str:
         (regs.REGISTERS, "registers", f"{4 * regs.MAP_WORDS} bytes"),
         (regs.STAGE, "stage", "eight bytes per beat, the first `lanes` of which are values"),
         (regs.TABLES, "tables", "coder RANS: the string of the tables, to be written in order"),
+        (regs.PROJECTIONS, "projections", "coder HUFFMAN: matrices and codes, see below"),
         (regs.MEMORY, "memory", "the DRAM, for checks; pairs of words, the lower one first"),
     )
     lines = ["| address | window | holds |", "|---|---|---|"]

@@ -14,17 +14,19 @@ from typing import Any
 import numpy as np
 
 from fmzip import codecfile, reference
-from fmzip.codecs import FMZ, codec_of
+from fmzip.codecs import FMZ, PROJECTION_CODECS, codec_of
 from fmzip.device import VIRTUAL, Device
-from fmzip.errors import FmzipError, MismatchError
-from fmzip.experiments.entries import FILE_SUFFIX
+from fmzip.errors import MismatchError
+from fmzip.experiments.entries import FILE_SUFFIX, entries
 from fmzip.experiments.evaluate import scales_of
 from fmzip.experiments.manifest import network_digest
 from fmzip.experiments.meters import open_meter
 from fmzip.experiments.power import measure, model_power
 from fmzip.experiments.prepare import check_file
+from fmzip.experiments.project import project
 from fmzip.experiments.windows import add_counters, bands, compare, replay_map
 from fmzip.format import TILE_SLOTS_MAX, FrameConfig
+from fmzip.projection import ProjectionCoding
 from fmzip.reference import parse_head
 from fmzip.tables import Coding
 from fmzip_models.capture import StoredMap, calibrate, capture
@@ -43,7 +45,7 @@ class HilConfig:
     ----------
     model, weights, images : see ``fmzip_models.default.open_job``; None for the stand-in
     limit : pictures
-    codec : name of a codec, or a file that ``fmzip allocate`` made
+    codec : name of a codec, or a file that ``fmzip allocate`` or ``train-projection`` made
     step_std : quantisation step of a map in standard deviations of its layer; a file has its own
     port : of the board
     calibration : pictures that scales and steps are made on; none of them is evaluated
@@ -66,7 +68,7 @@ class HilConfig:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not self.step_std > 0:
             raise ValueError(f"step must be above 0 standard deviations, not {self.step_std:g}")
-        if not self.is_file:
+        if not self.is_file and self.codec not in PROJECTION_CODECS:
             codec_of(self.codec)
 
     @property
@@ -216,13 +218,13 @@ def run(config: HilConfig, progress: Progress = lambda *_: None) -> HilResult:
             )
         evaluation = evaluation[: config.limit]
         progress("calibrating", 0, 0)
-        scales, codings = _codings(config, network, pictures, calibration, device)
+        scales, codings, before_relu = _codings(config, network, pictures, calibration, device)
         result = HilResult(
             device.tier, config.port, Path(config.codec).name, network.name, config.model is None,
             None if config.is_file else config.step_std, clock_hz=device.clock_hz,
         )  # fmt: skip
         done = total = 0
-        for maps in capture(network, pictures, evaluation, scales):
+        for maps in capture(network, pictures, evaluation, scales, before_relu=before_relu):
             total = total or len(evaluation) * sum(m.values.size for m in maps)
             if not result.layers:
                 result.layers = [Layer(m.name, m.values.shape) for m in maps]
@@ -244,28 +246,37 @@ def run(config: HilConfig, progress: Progress = lambda *_: None) -> HilResult:
     return result
 
 
+AnyCoding = Coding | ProjectionCoding | None
+Codings = dict[str, tuple[FrameConfig, AnyCoding]]
+
+
 def _codings(
     config: HilConfig,
     network: Network,
     pictures: Pictures,
     calibration: np.ndarray,
     device: Device,
-) -> tuple[dict[str, Scale], dict[str, tuple[FrameConfig, Coding | None]]]:
-    """Scale of each map, and how it is coded."""
+) -> tuple[dict[str, Scale], Codings, bool]:
+    """Scale of each map, how it is coded, and whether maps are those in front of their ReLUs."""
+    frames: dict[str, FrameConfig]
     if config.is_file:
         path = Path(config.codec)
         codec = codecfile.load(path)
         check_file(path, codec, network, network_digest(network))
         most = device.max_slots if device.rans else TILE_SLOTS_MAX  # else it is refused later
-        found_codings: dict[str, tuple[FrameConfig, Coding | None]] = {}
-        for name, layer in codec.layers.items():
-            if not isinstance(layer.coding, Coding):
-                raise FmzipError(f"{path}: there is no gateware for projections")
-            found_codings[name] = layer.frame(slots_max=most), layer.coding
-        return scales_of(codec), found_codings
+        found_codings: Codings = {
+            name: (layer.frame(slots_max=most), layer.coding)
+            for name, layer in codec.layers.items()
+        }
+        return scales_of(codec), found_codings, codec.projects
+    if config.codec in PROJECTION_CODECS:
+        (entry,) = entries((config.codec,), (config.step_std,))
+        made = project(network, pictures, calibration, "max", (entry,))
+        frames, codings = made.configs[entry.name], made.codings[entry.name]
+        return made.scales, {name: (f, codings[name]) for name, f in frames.items()}, True
     found = calibrate(network, pictures, calibration)
     frames = frame_configs(codec_of(config.codec), network.graph.maps, found, config.step_std)
-    return found.scales, {name: (frame, None) for name, frame in frames.items()}
+    return found.scales, {name: (frame, None) for name, frame in frames.items()}, False
 
 
 def _one(
@@ -273,7 +284,7 @@ def _one(
     layer: Layer,
     stored: StoredMap,
     config: FrameConfig,
-    coding: Coding | None,
+    coding: AnyCoding,
     result: HilResult,
 ) -> None:
     """One map: to the board, into memory, back; compared and added up."""

@@ -13,6 +13,7 @@ from fmzip.device import Device
 from fmzip.experiments.meters import Counters, Meter, Reading
 from fmzip.experiments.windows import priced_part, window_energy
 from fmzip.format import FrameConfig
+from fmzip.projection import ProjectionCoding
 from fmzip.regs import Replay
 from fmzip.tables import Coding
 
@@ -73,7 +74,7 @@ def measure(
     values: np.ndarray,
     config: FrameConfig,
     *,
-    coding: Coding | None = None,
+    coding: Coding | ProjectionCoding | None = None,
     window_s: float = WINDOW_S,
     repeats: int = REPEATS,
     progress: Callable[[str, int, int], None] = lambda *_: None,

@@ -10,6 +10,7 @@ from fmzip import energy, reference
 from fmzip.device import Device
 from fmzip.errors import MismatchError
 from fmzip.format import POSITION_SIDE, FrameConfig
+from fmzip.projection import ProjectionCoding
 from fmzip.reference.beats import beat_count, pixel_order
 from fmzip.regs import COUNTER, Count, Replay
 from fmzip.tables import Coding
@@ -43,7 +44,7 @@ def replay_map(
     values: np.ndarray,
     config: FrameConfig,
     passes: int = 1,
-    coding: Coding | None = None,
+    coding: Coding | ProjectionCoding | None = None,
 ) -> dict[str, dict[str, int]]:
     """Write and read a map without the codec and with it; counters of each, summed over its bands.
 
