@@ -120,13 +120,18 @@ def test_default_tiles_fit_the_map_and_the_buffers_of_the_gateware(
             "transform",
             0,
             "transform must be 1 (dct8) or 2 (bypass) or 3 (nibbles) or 4 (wht4) or "
-            "5 (projection) or 6 (projection4), not 0",
+            "5 (projection) or 6 (projection4) or 7 (bits) or 8 (bits4), not 0",
         ),
-        ("coder", 5, "coder must be 1 (width) or 2 (bitmap) or 3 (rans) or 4 (huffman), not 5"),
+        (
+            "coder",
+            6,
+            "coder must be 1 (width) or 2 (bitmap) or 3 (rans) or 4 (huffman) or 5 (gf2), not 6",
+        ),
         (
             "coder",
             "width",
-            "coder must be 1 (width) or 2 (bitmap) or 3 (rans) or 4 (huffman), not 'width'",
+            "coder must be 1 (width) or 2 (bitmap) or 3 (rans) or 4 (huffman) or 5 (gf2), "
+            "not 'width'",
         ),
     ],
 )

@@ -213,7 +213,7 @@ def test_the_command_writes_the_codec(job: dict[str, object], tmp_path: Path, ru
 def test_a_network_that_cannot_be_traced_is_refused(job: dict[str, object]) -> None:
     model = str(job["model"]).replace(":tiny", ":Untraceable")
     config = TrainConfig(3.6, Recipe(epochs=1), model, None, job["images"], calibration=4)  # type: ignore[arg-type]
-    with pytest.raises(FmzipError, match="projections cannot learn"):
+    with pytest.raises(FmzipError, match="codecs cannot learn"):
         Training(config).run()
 
 

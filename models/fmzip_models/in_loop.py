@@ -192,6 +192,21 @@ class MapByMap:
         return decoded, torch.tensor([size for _, size in found], dtype=torch.int64)
 
 
+class Uncoded:
+    """A codec in the loop that is none: maps are stored as they are.
+
+    Parameters
+    ----------
+    bus_bytes : of each picture's map
+    """
+
+    def __init__(self, bus_bytes: int) -> None:
+        self._bus_bytes = bus_bytes
+
+    def __call__(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return values, torch.full((len(values),), self._bus_bytes, dtype=torch.int64)
+
+
 def frame_configs(
     codec: Codec, maps: tuple[Map, ...], calibration: Calibration, step_std: float
 ) -> dict[str, FrameConfig]:

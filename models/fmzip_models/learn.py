@@ -15,6 +15,7 @@ the errors up.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -61,6 +62,22 @@ class Recipe:
             raise ValueError("epochs and seed must not be negative, batch must be at least 1")
         if self.rate <= 0 or self.features < 0 or self.labels < 0:
             raise ValueError("rate must be above 0, weights must not be negative")
+
+
+class LearnedMap(Protocol):
+    """What ``learn`` needs of one map's codec, a ``torch.nn.Module``.
+
+    Members
+    -------
+    log_spread : what its symbols took in the last batch, in bits; of a fixed rate always 0
+    """
+
+    @property
+    def log_spread(self) -> torch.Tensor: ...
+
+    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+        """What comes back of a map: float32 [n, C, H, W]."""
+        ...
 
 
 class Learned(nn.Module):
@@ -140,18 +157,20 @@ class Learned(nn.Module):
 
 
 def learn(
-    network: Network, pictures: Pictures, indices: np.ndarray, learned: Mapping[str, Learned],
+    network: Network, pictures: Pictures, indices: np.ndarray, learned: Mapping[str, LearnedMap],
     recipe: Recipe, device: torch.device, *,
+    before_relu: bool = True,
     begin: tuple[int, np.ndarray] | None = None,
     step: Callable[[int, int, float], None] = lambda *_: None,
     epoch: Callable[[int, np.ndarray], None] = lambda *_: None,
 ) -> None:  # fmt: skip
-    """Learn the projections of all maps.
+    """Learn the codecs of all maps, or of some.
 
     Parameters
     ----------
     indices : of the pictures
-    learned : of each map, by its name
+    learned : of each map, by its name; maps without one stay as they are
+    before_relu : maps are stored in front of their ReLU
     begin : epochs that are done, and the state that ``epoch`` was given behind the last of them
     step : called behind each step with its number, that of all steps, and the loss
     epoch : called behind each epoch with the number of them that are done, and a state
@@ -162,8 +181,8 @@ def learn(
     """
     graph = network.graph
     if not isinstance(graph, TracedGraph):
-        raise FmzipError(f"{network.name}: torch.fx cannot trace it, so projections cannot learn")
-    modules = nn.ModuleList(learned.values()).to(device)
+        raise FmzipError(f"{network.name}: torch.fx cannot trace it, so codecs cannot learn")
+    modules = nn.ModuleList(m for m in learned.values() if isinstance(m, nn.Module)).to(device)
     parameters = list(modules.parameters())
     optimiser = torch.optim.Adam(parameters, recipe.rate)
     steps = -(-len(indices) // recipe.batch)
@@ -185,7 +204,7 @@ def learn(
                 chosen = order[k * recipe.batch : (k + 1) * recipe.batch]
                 batch = network.normalise(pictures.read(chosen)).to(device)
                 labels = torch.from_numpy(np.asarray(pictures.labels)[chosen]).to(device)
-                loss = _loss(graph, batch, labels, learned, recipe)
+                loss = _loss(graph, batch, labels, learned, recipe, before_relu)
                 bits = _spread(learned, weights)
                 if np.isnan(spread):
                     spread, slope = float(bits.detach()), float(_SLOPE * loss.detach())
@@ -202,20 +221,22 @@ def learn(
 
 def _loss(
     graph: TracedGraph, batch: torch.Tensor, labels: torch.Tensor,
-    learned: Mapping[str, Learned], recipe: Recipe,
+    learned: Mapping[str, LearnedMap], recipe: Recipe, before_relu: bool,
 ) -> torch.Tensor:  # fmt: skip
     wanted: dict[str, torch.Tensor] = {}
     answers = graph.run(batch, lambda m, v: wanted.__setitem__(m.name, v.clone()))
     errors: list[torch.Tensor] = []
 
     def project(m: Map, values: torch.Tensor) -> torch.Tensor:
+        if m.name not in learned:
+            return values
         back = learned[m.name](values)
-        seen = functional.relu(back) if m.relu else back
+        seen = functional.relu(back) if m.relu and before_relu else back
         power = wanted[m.name].var() + 1e-12
         errors.append((seen - wanted[m.name]).square().mean() / power)
         return back
 
-    logits = graph.forward(batch, project, before_relu=True)
+    logits = graph.forward(batch, project, before_relu=before_relu)
     loss = functional.kl_div(
         logits.log_softmax(1), answers.log_softmax(1), log_target=True, reduction="batchmean"
     )
@@ -225,7 +246,7 @@ def _loss(
     return loss
 
 
-def _spread(learned: Mapping[str, Learned], weights: Mapping[str, int]) -> torch.Tensor:
+def _spread(learned: Mapping[str, LearnedMap], weights: Mapping[str, int]) -> torch.Tensor:
     """Mean logarithm of the spread of all symbols, in bits."""
     total = sum(weights.values())
     return torch.stack([weights[n] / total * of.log_spread for n, of in learned.items()]).sum()

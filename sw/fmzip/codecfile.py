@@ -2,9 +2,10 @@
 
 For each stored map: how it is quantised to 8 bits, and transform, step, rounding and diffusion of
 errors, and the tables of the coder RANS; or, of all maps, the projections of the coder HUFFMAN,
-which stores them in front of their ReLUs. For each module whose output drifts under compression: a
-gain and an offset of every channel, which are folded into its parameters. Tables and corrections
-are base64 text.
+which stores them in front of their ReLUs; or the binary layers of the coder GF2, of all maps or of
+some, where the others are stored as they are. For each module whose output drifts under
+compression: a gain and an offset of every channel, which are folded into its parameters. Tables and
+corrections are base64 text.
 """
 
 import base64
@@ -19,6 +20,7 @@ import numpy as np
 
 from fmzip.errors import FormatError
 from fmzip.format import (
+    BIT_TRANSFORMS,
     DEFAULT_BURST_LOG2,
     PLANES,
     PROJECTIONS,
@@ -31,9 +33,11 @@ from fmzip.format import (
     Dtype,
     FrameConfig,
     Transform,
+    default_bits_tile,
     default_projection_tile,
     default_rans_tile,
 )
+from fmzip.gf2 import PlaneCoding, PlaneEncoder, parse_planes
 from fmzip.projection import Affine, ProjectionCoding, parse_projection
 from fmzip.tables import Coding, Diffusion, parse_tables
 
@@ -50,7 +54,7 @@ class LayerCodec:
     shape : channels, height, width
     scale, zero_point, dtype : of its 8-bit integers, see ``fmzip_models.quantise.Scale``
     transform, step : see ``format.FrameConfig``
-    coding : tables and diffusion, or projections
+    coding : tables and diffusion, or projections, or binary layers
     """
 
     shape: tuple[int, int, int]
@@ -59,7 +63,7 @@ class LayerCodec:
     dtype: Dtype
     transform: Transform
     step: int
-    coding: Coding | ProjectionCoding
+    coding: Coding | ProjectionCoding | PlaneCoding
 
     def frame(
         self, burst_log2: int = DEFAULT_BURST_LOG2, slots_max: int = TILE_SLOTS_MAX
@@ -72,11 +76,29 @@ class LayerCodec:
                 Coder.HUFFMAN, tables=self.coding.tables.id,
                 components=self.coding.tables.components,
             )  # fmt: skip
+        if isinstance(self.coding, PlaneCoding):
+            tables = self.coding.tables
+            coder = Coder.GF2 if tables.groups is None else Coder.HUFFMAN
+            rows, cols = default_bits_tile(*self.shape, self.transform, coder)
+            return FrameConfig(
+                *self.shape, self.dtype, self.zero_point, rows, cols, burst_log2, self.transform,
+                coder, tables=tables.id, components=tables.stored,
+            )  # fmt: skip
         rows, cols = default_rans_tile(*self.shape, self.transform, slots_max)
         return FrameConfig(
             *self.shape, self.dtype, self.zero_point, rows, cols, burst_log2, self.transform,
             Coder.RANS, step=self.step, tables=self.coding.tables.id,
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PlainLayer:
+    """A stored map that is not coded; members as those of ``LayerCodec``."""
+
+    shape: tuple[int, int, int]
+    scale: float
+    zero_point: int
+    dtype: Dtype
 
 
 @dataclass(frozen=True)
@@ -103,6 +125,7 @@ class CodecFile:
     layers : of each stored map, by its name, in the order of storing
     corrections : by name of the module
     about : how it was made and what was found, for people
+    plain : of the stored maps that are not coded, by their names
     """
 
     name: str
@@ -111,6 +134,17 @@ class CodecFile:
     layers: Mapping[str, LayerCodec]
     corrections: Mapping[str, Correction] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
+    plain: Mapping[str, PlainLayer] = field(default_factory=dict)
+
+    @property
+    def of_planes(self) -> bool:
+        """True where maps are stored as bit planes."""
+        return any(isinstance(layer.coding, PlaneCoding) for layer in self.layers.values())
+
+    @property
+    def maps(self) -> dict[str, LayerCodec | PlainLayer]:
+        """All stored maps, coded or not, by name."""
+        return {**self.layers, **self.plain}
 
     @property
     def projects(self) -> bool:
@@ -138,13 +172,12 @@ def dump(codec: CodecFile) -> str:
         lines += [
             "",
             f"[layers.{_text(name)}]",
-            f"shape = {list(layer.shape)}",
-            f"scale = {layer.scale!r}",
-            f"zero_point = {layer.zero_point}",
-            f"dtype = {_text(layer.dtype.name.lower())}",
+            *_map_lines(layer),
             f"transform = {_text(layer.transform.name.lower())}",
             *_coding_lines(layer),
         ]
+    for name, plain in codec.plain.items():
+        lines += ["", f"[plain.{_text(name)}]", *_map_lines(plain)]
     for name, correction in codec.corrections.items():
         lines += [
             "",
@@ -157,6 +190,15 @@ def dump(codec: CodecFile) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _map_lines(layer: LayerCodec | PlainLayer) -> list[str]:
+    return [
+        f"shape = {list(layer.shape)}",
+        f"scale = {layer.scale!r}",
+        f"zero_point = {layer.zero_point}",
+        f"dtype = {_text(layer.dtype.name.lower())}",
+    ]
+
+
 def _coding_lines(layer: LayerCodec) -> list[str]:
     tables = base64.b64encode(layer.coding.tables.to_bytes()).decode()
     if isinstance(layer.coding, ProjectionCoding):
@@ -165,6 +207,9 @@ def _coding_lines(layer: LayerCodec) -> list[str]:
             f'projection = "{tables}"',
             f'forward = "{base64.b64encode(forward).decode()}"',
         ]
+    if isinstance(layer.coding, PlaneCoding):
+        encoder = base64.b64encode(layer.coding.encoder.to_bytes()).decode()
+        return [f'planes = "{tables}"', f'encoder = "{encoder}"']
     diffusion = layer.coding.diffusion
     return [
         f"step = {layer.step}  # in 1/{RANS_STEP_PER_LSB} LSB",
@@ -204,7 +249,13 @@ def parse(data: Mapping[str, Any]) -> CodecFile:
         raise FormatError("no layers")
     found = {key: _within(f"layer {key}", _layer, value) for key, value in layers.items()}
     if len({type(layer.coding) for layer in found.values()}) > 1:
-        raise FormatError("projections and tables: all layers must have the same")
+        raise FormatError("projections, planes and tables: all layers must have the same")
+    plain = {
+        key: _within(f"plain {key}", lambda of: PlainLayer(*_map(of)), value)
+        for key, value in data.get("plain", {}).items()
+    }
+    if plain.keys() & found.keys():
+        raise FormatError(f"a map is plain and coded: {sorted(plain.keys() & found.keys())[0]}")
     return CodecFile(
         name,
         _get(data, "network", str),
@@ -215,6 +266,7 @@ def parse(data: Mapping[str, Any]) -> CodecFile:
             for key, value in data.get("corrections", {}).items()
         },
         data.get("about", {}),
+        plain,
     )
 
 
@@ -227,7 +279,10 @@ def _within(place: str, parse_: Any, value: Any) -> Any:
         raise FormatError(f"{place}: {error}") from None
 
 
-def _layer(data: Mapping[str, Any]) -> LayerCodec:
+_Map = tuple[tuple[int, int, int], float, int, Dtype]
+
+
+def _map(data: Mapping[str, Any]) -> _Map:
     shape = _get(data, "shape", list)
     if len(shape) != 3 or not all(isinstance(n, int) and 1 <= n <= 0xFFFF for n in shape):
         raise FormatError(f"shape must be 3 integers from 1 to 65535, not {shape}")
@@ -235,15 +290,22 @@ def _layer(data: Mapping[str, Any]) -> LayerCodec:
     scale = data.get("scale")
     if not isinstance(scale, int | float) or not 0 < scale < float("inf"):
         raise FormatError(f"scale must be a positive number, not {scale!r}")
-    stored = (
-        float(scale), _get(data, "zero_point", int),
-        _choice(data, "dtype", {t.name.lower(): t for t in Dtype}),
-    )  # fmt: skip
+    dtype = _choice(data, "dtype", {t.name.lower(): t for t in Dtype})
+    return sides, float(scale), _get(data, "zero_point", int), dtype
+
+
+def _layer(data: Mapping[str, Any]) -> LayerCodec:
+    stored = _map(data)
     if "projection" in data:
         transform = _choice(data, "transform", {t.name.lower(): t for t in PROJECTIONS})
-        layer = LayerCodec(sides, *stored, transform, 0, _projection(data))
+        layer = LayerCodec(*stored, transform, 0, _projection(data))
+    elif "planes" in data:
+        transform = _choice(data, "transform", {t.name.lower(): t for t in BIT_TRANSFORMS})
+        tables = parse_planes(_bytes(data, "planes"))
+        coding = PlaneCoding(tables, PlaneEncoder.parse(_bytes(data, "encoder")))
+        layer = LayerCodec(*stored, transform, 0, coding)
     else:
-        layer = LayerCodec(sides, *stored, *_tables(data))
+        layer = LayerCodec(*stored, *_tables(data))
     layer.frame()  # checks what is left
     return layer
 

@@ -43,6 +43,7 @@ STEP_LSB_MIN = STEP_MIN / STEP_PER_LSB  # 0.71
 STEP_LSB_MAX = STEP_MAX / STEP_PER_LSB  # 362.03
 FMZ = "fmz"  # the codec that needs tables; see ``fmz_config``
 CAP = "cap"  # the one whose projections are learned; see ``fmzip_models.learn``
+GF2 = "gf2"  # the one whose binary layers are learned; see ``fmzip.experiments.train_gf2``
 _BURSTS = tuple(1 << k for k in range(3, 9))
 _BURST_LIST = ", ".join(map(str, _BURSTS))
 

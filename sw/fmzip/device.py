@@ -161,6 +161,8 @@ class Device:
 
     def check(self, config: FrameConfig) -> None:
         """ValueError if the board cannot work with a frame of this configuration."""
+        if config.of_planes:
+            raise ValueError("no board has bit planes")
         if config.huffman:
             self._check_huffman(config)
         elif config.rans:

@@ -88,6 +88,13 @@ CODEBOOK_BYTES = (HUFFMAN_TOKENS + 1) // 2
 CODE_BITS_MAX = 15  # of a token
 CODEBOOKS_MAX = 16
 
+# Bit planes, of the coder GF2 and of HUFFMAN behind it. Integers that planes are added up to are
+# those of PROJECTION_BITS.
+VALUE_PLANES = 8  # of a value
+STORED_PLANES_MAX = 2048  # of a position
+THRESHOLD_BITS = 16  # two's complement; a sum of 16384 planes at most
+GROUP_PLANES_MAX = HUFFMAN_EXACT_BITS  # planes of a symbol where they are coded further
+
 
 class Dtype(IntEnum):
     """Type of a stored value."""
@@ -107,6 +114,9 @@ class Transform(IntEnum):
     # Those of the coder HUFFMAN: what a position is.
     PROJECTION = 5  # a pixel, all its channels times a matrix
     PROJECTION4 = 6  # 2 x 2 pixels, the same
+    # Those of the coder GF2, and of HUFFMAN behind it: what a position is.
+    BITS = 7  # a pixel, the bit planes of all its channels through a binary layer
+    BITS4 = 8  # 2 x 2 pixels, the same
 
 
 class Coder(IntEnum):
@@ -116,11 +126,13 @@ class Coder(IntEnum):
     BITMAP = 2  # one width for the block, zero flags, the symbols that are not zero
     RANS = 3  # asymmetric numeral system with static tables per layer and context
     HUFFMAN = 4  # canonical Huffman codes, static for each component of a layer
+    GF2 = 5  # the planes that a binary layer makes, a bit each
 
 
 BLOCK_CODERS = (Coder.WIDTH, Coder.BITMAP)  # those of sections 4 to 7
 RANS_TRANSFORMS = (Transform.BYPASS, Transform.NIBBLES, Transform.WHT4)
 PROJECTIONS = (Transform.PROJECTION, Transform.PROJECTION4)
+BIT_TRANSFORMS = (Transform.BITS, Transform.BITS4)
 PLANES = {Transform.BYPASS: 1, Transform.NIBBLES: 2, Transform.WHT4: 4}  # of symbols
 POSITION_SIDE = {
     Transform.BYPASS: 1,
@@ -128,7 +140,18 @@ POSITION_SIDE = {
     Transform.WHT4: 2,
     Transform.PROJECTION: 1,
     Transform.PROJECTION4: 2,
+    Transform.BITS: 1,
+    Transform.BITS4: 2,
 }  # in pixels
+
+
+_TRANSFORMS = {
+    Coder.WIDTH: (Transform.DCT8,),
+    Coder.BITMAP: (Transform.DCT8,),
+    Coder.RANS: RANS_TRANSFORMS,
+    Coder.HUFFMAN: PROJECTIONS + BIT_TRANSFORMS,
+    Coder.GF2: BIT_TRANSFORMS,
+}
 
 
 class TileMode(IntEnum):
@@ -174,13 +197,13 @@ HEAD = _layout(
     ("config_bytes", 2, "size of the configuration that follows `tiles`: 8"),
     ("tiles", 4, "number of tiles, ceil(H / tile_rows) * ceil(W / tile_cols)"),
     ("transform", 1, "1: DCT-8 over channels; 2: bypass, 3: nibbles, 4: WHT of 2 x 2 pixels; "
-     "5: projection of a pixel, 6: of 2 x 2 pixels"),
+     "5: projection of a pixel, 6: of 2 x 2 pixels; 7: bit planes of a pixel, 8: of 2 x 2 pixels"),
     ("coder", 1, "1: width, 2: bitmap, with transform 1; 3: rANS, with 2 to 4; 4: Huffman, with 5 "
-     "and 6"),
+     "to 8; 5: GF(2), with 7 and 8"),
     ("options", 1, "bit 0: zero bitmap; other bits 0"),
     ("keep", 1, "bit k set: coefficient k is kept; not 0"),
     ("step", 2, "quantisation step, 128 to 65535 in units of 2**-7.5 LSB; section 10: 64 to 65535; "
-     "section 11: number of components"),
+     "section 11: number of components; section 12: number of stored planes"),
     ("tables", 2, "low 16 bits of the CRC-32 of the tables; 0 where there are none"),
     ("payload_bursts", 4, "size of all tiles, in bursts"),
     ("tiles_crc", 4, "CRC-32 of all tiles, padding included"),
@@ -284,6 +307,18 @@ def default_projection_tile(
     return min(height, side * down), width
 
 
+def default_bits_tile(
+    channels: int, height: int, width: int, transform: Transform, coder: Coder
+) -> tuple[int, int]:
+    """Rows and columns of a tile of bit planes where the user gives none.
+
+    Of the coder GF2 always the whole map: every position is found without an index.
+    """
+    if coder == Coder.GF2:
+        return height, width
+    return default_projection_tile(channels, height, width, transform)
+
+
 def default_tile(channels: int, height: int, width: int) -> tuple[int, int]:
     """Rows and columns of the tile that is used where the user gives none.
 
@@ -328,11 +363,12 @@ class FrameConfig:
     zero_bitmap : store which values are zero, so that zeros survive the transform
     keep : bit k set: coefficient k is kept
     step : quantisation step in units of ``1 / STEP_PER_LSB`` LSB, 128 to 65535; with the coder RANS
-        in units of ``1 / RANS_STEP_PER_LSB`` LSB, 64 to 65535; with HUFFMAN it is in the matrices,
-        and here 0
-    tables : with the coders RANS and HUFFMAN, the id of the tables, see ``fmzip.tables.Tables`` and
-        ``fmzip.projection.Projection``
-    components : with the coder HUFFMAN, symbols of a position, 1 to as many as it has values
+        in units of ``1 / RANS_STEP_PER_LSB`` LSB, 64 to 65535; with HUFFMAN and GF2 it is in the
+        tables, and here 0
+    tables : with the coders RANS, HUFFMAN and GF2, the id of the tables, see
+        ``fmzip.tables.Tables``, ``fmzip.projection.Projection`` and ``fmzip.gf2.PlaneTables``
+    components : of projections, symbols of a position, 1 to as many as it has values; of bit
+        planes, how many of a position are stored, 1 to as many as it has, and 2048 at most
 
     Raises
     ------
@@ -367,9 +403,9 @@ class FrameConfig:
                 known = " or ".join(f"{c.value} ({c.name.lower()})" for c in choices)
                 raise ValueError(f"{name} must be {known}, not {value!r}")
             object.__setattr__(self, name, choices(value))
-        if self.huffman:
+        if self.counts_components:
             object.__setattr__(self, "step", 0)
-        whole = self.rans or self.huffman
+        whole = self.rans or self.counts_components
         for name, low, high in (
             ("channels", 1, 0xFFFF),
             ("height", 1, 0xFFFF),
@@ -388,9 +424,7 @@ class FrameConfig:
                 raise TypeError(f"{name} must be an integer, not {value!r}")
             if not low <= value <= high:
                 raise ValueError(f"{name} must be {low} to {high}, not {value}")
-        if self.rans != (self.transform in RANS_TRANSFORMS) or self.huffman != (
-            self.transform in PROJECTIONS
-        ):
+        if self.transform not in _TRANSFORMS[self.coder]:
             raise ValueError(
                 f"coder {self.coder.name.lower()} does not take transform "
                 f"{self.transform.name.lower()}"
@@ -405,14 +439,16 @@ class FrameConfig:
 
     @property
     def _steps(self) -> tuple[int, int]:
-        if self.huffman:
+        if self.counts_components:
             return 0, 0
         return (RANS_STEP_MIN if self.rans else STEP_MIN), STEP_MAX
 
     @property
     def _components(self) -> tuple[int, int]:
-        if not self.huffman:
+        if not self.counts_components:
             return 0, 0
+        if self.of_planes:
+            return 1, min(STORED_PLANES_MAX, VALUE_PLANES * self.position_values)
         return 1, min(0xFFFF, self.position_values)
 
     def _check_positions(self) -> None:
@@ -420,6 +456,8 @@ class FrameConfig:
             raise ValueError(f"coder {self.coder.name.lower()} has no zero bitmap")
         for name, side in (("tile_rows", self.height), ("tile_cols", self.width)):
             size = getattr(self, name)
+            if self.gf2 and size != side:
+                raise ValueError(f"{name} must be {side} with coder gf2, not {size}")
             if size % POSITION_SIDE[self.transform] and size != side:
                 raise ValueError(
                     f"{name} must be even with transform {self.transform.name.lower()}, not {size}"
@@ -434,6 +472,21 @@ class FrameConfig:
     def huffman(self) -> bool:
         """True where the coder is HUFFMAN."""
         return self.coder == Coder.HUFFMAN
+
+    @property
+    def gf2(self) -> bool:
+        """True where the coder is GF2: one tile of a known size, and no index."""
+        return self.coder == Coder.GF2
+
+    @property
+    def of_planes(self) -> bool:
+        """True where bit planes are stored, whatever codes them further."""
+        return self.transform in BIT_TRANSFORMS
+
+    @property
+    def counts_components(self) -> bool:
+        """True where the field ``step`` is the number of components, or of stored planes."""
+        return self.huffman or self.gf2
 
     @property
     def value_range(self) -> tuple[int, int]:
@@ -481,9 +534,11 @@ class FrameConfig:
     @property
     def slots(self) -> int:
         """Beats of 8 that a codec takes for a frame: blocks, slots of RANS, or components."""
-        if not self.rans and not self.huffman:
+        if not self.rans and not self.counts_components:
             return self.height * self.width * self.blocks_per_pixel
         positions = self.positions(self.height, self.width)
+        if self.of_planes:
+            return positions * ceil_div(self.position_values, BLOCK)
         if self.huffman:
             return positions * ceil_div(self.components, BLOCK)
         return positions * self.planes * self.blocks_per_pixel
@@ -506,7 +561,12 @@ class FrameConfig:
     @property
     def head_bytes(self) -> int:
         """Size of the head: header, configuration, totals, index and CRC, padded to the burst."""
-        return round_up(INDEX_OFFSET + INDEX_BYTES * self.tiles + CRC_BYTES, self.burst_bytes)
+        return round_up(INDEX_OFFSET + self.index_bytes + CRC_BYTES, self.burst_bytes)
+
+    @property
+    def index_bytes(self) -> int:
+        """Size of the tile index; the coder GF2 has none."""
+        return 0 if self.gf2 else INDEX_BYTES * self.tiles
 
     @property
     def max_bytes(self) -> int:
@@ -529,8 +589,9 @@ class FrameConfig:
 
     def raw_bytes(self, rows: int, cols: int) -> int:
         """Size of a raw tile of so many rows and columns, without padding to the burst."""
-        if self.huffman:
-            return ceil_div(self.positions(rows, cols) * self.components * COMPONENT_BITS, 8)
+        if self.counts_components:
+            bits = 1 if self.of_planes else COMPONENT_BITS
+            return ceil_div(self.positions(rows, cols) * self.components * bits, 8)
         side = POSITION_SIDE.get(self.transform, 1)
         return round_up(rows, side) * round_up(cols, side) * self.channels
 
@@ -550,7 +611,7 @@ class FrameConfig:
             "zero_point": self.zero_point & 0xFF,
             "config_bytes": CONFIG_BYTES,
             "tiles": self.tiles,
-            "step": self.components if self.huffman else self.step,
+            "step": self.components if self.counts_components else self.step,
             "options": OPTION_ZERO_BITMAP if self.zero_bitmap else 0,
         }
         return b"".join(

@@ -23,6 +23,7 @@ from fmzip.format import (
     PROJECTION_SHIFT_MAX,
     Transform,
 )
+from fmzip.strings import Reader, nibbles
 
 ENTRY_MAX = 2 ** (PROJECTION_BITS - 1) - 1
 
@@ -99,6 +100,30 @@ def _matrix_bytes(entries: int) -> int:
     return -(-entries * PROJECTION_BITS // 8)
 
 
+def check_codebooks(what: str, lengths: np.ndarray, books: np.ndarray) -> None:
+    """FormatError where these are no codebooks of the coder HUFFMAN.
+
+    Parameters
+    ----------
+    what : they belong to, for messages
+    lengths : uint8 [codebooks, 45]
+    books : uint8 [components]
+    """
+    count = len(lengths)
+    if not 1 <= count <= CODEBOOKS_MAX or lengths.shape[1:] != (HUFFMAN_TOKENS,):
+        raise FormatError(f"{what}: {count} codebooks, must be 1 to {CODEBOOKS_MAX}")
+    if books.max() >= count:
+        raise FormatError(f"{what}: a component has codebook {books.max()}")
+    if lengths.max() > CODE_BITS_MAX:
+        raise FormatError(f"{what}: a code of {lengths.max()} bits")
+    for k, of in enumerate(lengths):
+        if not of[HUFFMAN_ESCAPE]:
+            raise FormatError(f"{what}: codebook {k} has no escape")
+        used = of[of > 0].astype(np.int64)
+        if (1 << (CODE_BITS_MAX - used)).sum() > 1 << CODE_BITS_MAX:
+            raise FormatError(f"{what}: codebook {k} is no prefix code")
+
+
 @dataclass(frozen=True, eq=False)
 class Projection:
     """What is needed besides a frame to decode it.
@@ -121,23 +146,11 @@ class Projection:
     def __post_init__(self) -> None:
         object.__setattr__(self, "lengths", np.ascontiguousarray(self.lengths, np.uint8))
         object.__setattr__(self, "books", np.ascontiguousarray(self.books, np.uint8))
-        books = len(self.lengths)
-        if not 1 <= books <= CODEBOOKS_MAX or self.lengths.shape[1:] != (HUFFMAN_TOKENS,):
-            raise FormatError(f"projection: {books} codebooks, must be 1 to {CODEBOOKS_MAX}")
         if not self.inverse or len(self.books) != self.components:
             raise FormatError(f"projection: {len(self.books)} components have a codebook")
-        if self.books.max() >= books:
-            raise FormatError(f"projection: a component has codebook {self.books.max()}")
         if len({len(group.matrix) for group in self.inverse}) != 1:
             raise FormatError("projection: groups differ in their number of values")
-        if self.lengths.max() > CODE_BITS_MAX:
-            raise FormatError(f"projection: a code of {self.lengths.max()} bits")
-        for k, lengths in enumerate(self.lengths):
-            if not lengths[HUFFMAN_ESCAPE]:
-                raise FormatError(f"projection: codebook {k} has no escape")
-            used = lengths[lengths > 0].astype(np.int64)
-            if (1 << (CODE_BITS_MAX - used)).sum() > 1 << CODE_BITS_MAX:
-                raise FormatError(f"projection: codebook {k} is no prefix code")
+        check_codebooks("projection", self.lengths, self.books)
 
     @property
     def components(self) -> int:
@@ -168,15 +181,9 @@ class Projection:
         """The string that is loaded, see ``docs/format.md``, 11.4."""
         sizes = [group.matrix.shape[1] for group in self.inverse]
         head = np.array([len(sizes), self.values // len(sizes), *sizes], "<u2").tobytes()
-        lengths = b"".join(map(_nibbles, self.lengths))
-        codes = bytes([len(self.lengths)]) + lengths + _nibbles(self.books)
+        lengths = b"".join(map(nibbles, self.lengths))
+        codes = bytes([len(self.lengths)]) + lengths + nibbles(self.books)
         return head + codes + b"".join(group.to_bytes() for group in self.inverse)
-
-
-def _nibbles(numbers: np.ndarray) -> bytes:
-    padded = np.zeros(len(numbers) + len(numbers) % 2, np.uint8)
-    padded[: len(numbers)] = numbers
-    return (padded[0::2] | padded[1::2] << 4).tobytes()
 
 
 def parse_projection(data: bytes) -> Projection:
@@ -186,7 +193,7 @@ def parse_projection(data: bytes) -> Projection:
     ------
     FormatError : see ``Projection``; too few bytes or too many
     """
-    reader = _Reader(data)
+    reader = Reader("projection", data)
     groups, outputs = reader.numbers(2)
     sizes = reader.numbers(groups)
     books = reader.take(1)[0]
@@ -195,37 +202,6 @@ def parse_projection(data: bytes) -> Projection:
     inverse = [Affine.parse(reader.take(Affine.size_bytes(outputs, k)), outputs, k) for k in sizes]
     reader.end()
     return Projection(tuple(inverse), np.array(lengths).reshape(books, HUFFMAN_TOKENS), of)
-
-
-class _Reader:
-    """Takes a string from its beginning; FormatError where it ends too early or too late."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
-
-    def take(self, size: int) -> bytes:
-        part = self._data[self._at : self._at + size]
-        if len(part) != size:
-            raise FormatError(f"projection: {len(self._data)} bytes, it goes on behind them")
-        self._at += size
-        return part
-
-    def numbers(self, count: int) -> list[int]:
-        found = np.frombuffer(self.take(2 * count), "<u2").tolist()
-        if not found or 0 in found:
-            raise FormatError("projection: a size of 0")
-        return found
-
-    def nibbles(self, count: int) -> np.ndarray:
-        both = np.frombuffer(self.take(-(-count // 2)), np.uint8)
-        found = np.stack((both & 15, both >> 4), axis=1).ravel()
-        if found[count:].any():
-            raise FormatError("projection: padding of the codebooks is not zero")
-        return found[:count]
-
-    def end(self) -> None:
-        if self._at != len(self._data):
-            raise FormatError(f"projection: {len(self._data)} bytes, it has {self._at}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from fmzip.cli import (  # noqa: F401 (importing them adds their commands)
     report,
     rtl,
     tables,
+    train_gf2,
     train_projection,
 )
 from fmzip.cli.app import app, main

@@ -7,7 +7,7 @@ import typer
 
 from fmzip.cli.app import app
 from fmzip.cli.checks import check_pair, check_writable, numbers_of, say_what_is_slow
-from fmzip.errors import FmzipError
+from fmzip.cli.long_run import with_bar
 from fmzip.files import write_atomic
 
 
@@ -62,7 +62,6 @@ def allocate(
 
     from fmzip import codecfile
     from fmzip.experiments.allocate import AllocateConfig, Allocation, parse_budget
-    from fmzip.experiments.progress import bar
     from fmzip_models.spec import Input
 
     known = Input(size, *normalisation)
@@ -75,17 +74,7 @@ def allocate(
         known if known != Input() else None, uniform,
     )  # fmt: skip
     allocation = Allocation(config)
-    try:
-        with bar("steps") as (progress, task):
-
-            def report(what: str, done: int, total: int) -> None:
-                progress.update(task, description=what, completed=done, total=total or None)
-
-            codecs = allocation.run(report)
-    except KeyboardInterrupt:
-        raise FmzipError(
-            "interrupted; finished maps are kept, and the same command goes on behind them"
-        ) from None
+    codecs = with_bar(allocation.run, "maps")
     table = Table(
         title=f"{codecs[0].network}, on {codecs[0].about['calibration_pictures']} pictures"
     )

@@ -7,7 +7,7 @@ import typer
 
 from fmzip.cli.app import app
 from fmzip.cli.checks import check_pair, check_writable, numbers_of, say_what_is_slow
-from fmzip.errors import FmzipError
+from fmzip.cli.long_run import with_bar
 from fmzip.files import write_atomic
 
 
@@ -61,7 +61,6 @@ def train_projection(
     from rich.console import Console
 
     from fmzip import codecfile
-    from fmzip.experiments.progress import bar
     from fmzip.experiments.train_projection import TrainConfig, Training
     from fmzip_models.learn import Recipe
     from fmzip_models.spec import Input
@@ -72,18 +71,7 @@ def train_projection(
         calibration, scales, device, resume, known if known != Input() else None,
     )  # fmt: skip
     training = Training(config)
-    try:
-        with bar("steps") as (progress, task):
-
-            def report(what: str, done: int, total: int) -> None:
-                progress.update(task, description=what, completed=done, total=total or None)
-
-            found = training.run(report)
-    except KeyboardInterrupt:
-        raise FmzipError(
-            "interrupted; finished maps and epochs are kept, and the same command goes on behind "
-            "them"
-        ) from None
+    found = with_bar(training.run, "maps and epochs")
     write_atomic(output, codecfile.dump(found).encode())
     training.discard()
     about = found.about

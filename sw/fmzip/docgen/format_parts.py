@@ -143,7 +143,7 @@ class Dump:
             value = int.from_bytes(frame[f.offset : f.offset + f.size], "little")
             large = f.name in ("magic", "tiles_crc", "keep") or (f.name == "tables" and value)
             self.add(f.size, f.name, f"{value:#0{2 + 2 * f.size}x}" if large else str(value))
-        for t, mode in enumerate(head.modes):
+        for t, mode in enumerate(head.modes if config.index_bytes else ()):
             start = int(head.offsets[t]) // config.burst_bytes
             name = TileMode(mode).name.lower()
             self.add(fmt.INDEX_BYTES, f"index[{t}]", f"{name}, from burst {start}")

@@ -1,7 +1,7 @@
 """DRAM energy from counted activity or planned traffic. Every result is modelled."""
 
 from fmzip.energy.bus import dq_toggles
-from fmzip.energy.codec import CodecEnergy, Products, codec_energy
+from fmzip.energy.codec import CodecEnergy, PlaneWork, Products, codec_energy
 from fmzip.energy.counted import counted_activity
 from fmzip.energy.export import accelergy_table, action_energies, command_trace
 from fmzip.energy.frame import busy_activity, frame_activity
@@ -30,6 +30,7 @@ __all__ = [
     "IoLoad",
     "Part",
     "PerBit",
+    "PlaneWork",
     "Products",
     "Traffic",
     "accelergy_table",

@@ -73,6 +73,12 @@ _FMZ_DECODE = Operations(2 * 11 + 4 * 17, 8 * 8 + 11 * 16, 2 * 3 + 5 + 5 + 16, 2
 # of a tile kept until it is known whether it is raw. Products differ from map to map.
 _HUFFMAN_ENCODE = Operations(2 * 8, 0, 8 + 19, 2)
 _HUFFMAN_DECODE = Operations(4 * 16, 0, 10, 2)
+# gf2: each weight of a layer is read from a memory for each position, two bits or one over GF(2). A
+# plane that is counted costs an adder of a bit for each sign, one over GF(2) a gate, taken as half
+# of such an adder. Of a decoder's sums each integer has 12 bits and is added in 24.
+_COUNTED = Operations(2, 0, 2, 0)
+_XORED = Operations(0.5, 0, 1, 0)
+_ADDED = Operations(24, 0, 12, 0)
 _OPERATIONS = {
     "dctcm": (_ENCODE, _DECODE),
     "dctcm-width": (_ENCODE, _DECODE),
@@ -97,6 +103,40 @@ class Products:
 
 
 @dataclass(frozen=True)
+class PlaneWork:
+    """What bit planes take for the maps of one picture: numbers of one-bit or integer operations.
+
+    Members
+    -------
+    counted : weights that planes are counted with: -1, 0 or 1
+    xored : weights over GF(2)
+    added : integers that are added where a plane is 1
+    symbols, read_symbols : of planes that are coded further, written and read
+    """
+
+    counted: float = 0.0
+    xored: float = 0.0
+    added: float = 0.0
+    symbols: float = 0.0
+    read_symbols: float = 0.0
+
+    def __add__(self, other: "PlaneWork") -> "PlaneWork":
+        own, others = vars(self), vars(other)
+        return PlaneWork(**{name: own[name] + others[name] for name in own})
+
+    @property
+    def pj(self) -> float:
+        """Energy, pJ, standard cells at 45 nm."""
+        return (
+            _COUNTED.pj(0) * self.counted
+            + _XORED.pj(0) * self.xored
+            + _ADDED.pj(0) * self.added
+            + _HUFFMAN_ENCODE.pj(0) * self.symbols
+            + _HUFFMAN_DECODE.pj(0) * self.read_symbols
+        )
+
+
+@dataclass(frozen=True)
 class CodecEnergy:
     """Energy of a codec's own logic for some traffic, pJ; each is None where it is not known.
 
@@ -114,7 +154,7 @@ class CodecEnergy:
 
 def codec_energy(
     name: str | None, write_values: int, read_values: int, coded_bits: float,
-    products: Products | None = None,
+    products: Products | None = None, planes: PlaneWork | None = None,
 ) -> CodecEnergy:  # fmt: skip
     """Energy of encoding what is written and decoding what is read.
 
@@ -124,7 +164,10 @@ def codec_energy(
     write_values, read_values : number of values
     coded_bits : bits per value on the bus
     products : of a codec that projects
+    planes : of a codec of bit planes, for all that is written and read
     """
+    if planes is not None:
+        return CodecEnergy(planes.pj, FPGA_FACTOR * planes.pj)
     if products is not None:
         encode, decode = _PROJECTING
         pj = encode.pj(coded_bits) * write_values + decode.pj(coded_bits) * read_values

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fmzip.energy.codec import FPGA_SOURCE, SOURCE, CodecEnergy, Products, codec_energy
+from fmzip.energy.codec import FPGA_SOURCE, SOURCE, CodecEnergy, PlaneWork, Products, codec_energy
 from fmzip.energy.frame import frame_activity
 from fmzip.energy.model import (
     ESTIMATED_LOAD,
@@ -89,6 +89,7 @@ def report(
     *,
     codec: str | None = None,
     products: Products | None = None,
+    planes: PlaneWork | None = None,
     frames: int = 1,
     frame_s: float = FRAME_S,
     parts: Sequence[Part | PerBit] | None = None,
@@ -100,6 +101,7 @@ def report(
     ----------
     codec : name of the codec, for the energy of its own logic
     products : multiply-accumulates of its projections; None where it has none
+    planes : work of its bit planes for one frame; None where it has none
     frames : how many frames the traffic is of: ``device`` is over so many frame times
     frame_s : from one frame to the next, s; stretched where the uncoded traffic takes longer
     parts : by default all that are shipped
@@ -125,7 +127,7 @@ def report(
         traffic.raw_dq_toggles,
     )
     bits = 8 * coded.bytes / raw.bytes if raw.bytes else 0.0
-    own = codec_energy(codec, raw.write_bytes, raw.read_bytes, bits, products)
+    own = codec_energy(codec, raw.write_bytes, raw.read_bytes, bits, products, planes)
     if parts is None:
         parts = [*map(load, names()), *map(load_per_bit, per_bit_names())]
     paper = _figure(
@@ -146,6 +148,7 @@ def report(
             "fpga_source": FPGA_SOURCE,
             "reason": own.reason or None,
             **({"products_per_value": vars(products).copy()} if products else {}),
+            **({"plane_work": vars(planes).copy()} if planes else {}),
         },
         "paper_bits_model": paper,
         "parts": [_part(part, raw, coded, own, frames * frame_s, io_load) for part in parts],

@@ -25,14 +25,12 @@ from fmzip.codecfile import CodecFile, Correction, LayerCodec
 from fmzip.errors import FmzipError
 from fmzip.experiments import metrics, sensitivity
 from fmzip.experiments.checkpoint import Checkpoint
-from fmzip.experiments.evaluate import check_device, codec_loop, cores
-from fmzip.experiments.manifest import network_digest, pictures_digest, source_digest
-from fmzip.experiments.prepare import CALIBRATION
+from fmzip.experiments.evaluate import codec_loop, cores
+from fmzip.experiments.making import Making, Progress
 from fmzip.experiments.sensitivity import Candidate, Curve
 from fmzip.format import RANS_STEP_MIN, Transform
 from fmzip_models import quantise, recalibrate
 from fmzip_models.capture import Calibration, calibrate
-from fmzip_models.default import open_job
 from fmzip_models.in_loop import InLoop
 from fmzip_models.rans_loop import Quantising
 from fmzip_models.spec import Input
@@ -45,7 +43,6 @@ _TRIES = 12
 _CLOSE = 0.04  # then the search ends
 _PASSES = 2  # of recalibration: the second sees what the first one changed behind it
 _BATCH = 32
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -151,7 +148,7 @@ class _Point:
     sized: bool = False  # its bits are those of frames, not an estimate
 
 
-class Allocation:
+class Allocation(Making):
     """One run, which can be interrupted and begun again.
 
     Parameters
@@ -160,8 +157,8 @@ class Allocation:
     """
 
     def __init__(self, config: AllocateConfig) -> None:
+        super().__init__(config)
         self.config = config
-        self._checkpoint: Checkpoint | None = None
 
     def run(self, progress: Progress = lambda *_: None) -> list[CodecFile]:
         """A codec for each budget.
@@ -174,38 +171,18 @@ class Allocation:
         with redirect_stdout(sys.stderr), torch.no_grad(), _threads() as threads:
             return self._run(progress, threads)
 
-    def discard(self) -> None:
-        """Remove unfinished work, unless its directory was named by the user."""
-        if self._checkpoint is not None:
-            self._checkpoint.discard()
-
     def _run(self, progress: Progress, threads: Executor) -> list[CodecFile]:
         config = self.config
-        device = check_device(config.device)
-        progress("opening network and pictures", 0, 0)
-        network, pictures = open_job(config.model, config.weights, config.images, config.input)
-        if len(pictures) < 2:
-            raise FmzipError("needs two pictures or more: not all of them may calibrate")
-        count = config.calibration or min(CALIBRATION, max(1, len(pictures) // 4))
-        indices, _ = pictures.split(count)
-        progress(f"calibrating on {len(indices)} pictures", 0, 0)
-        calibration = calibrate(network, pictures, indices, config.scales)
-        weights_hash = network_digest(network)
-        about = {
-            "what": "sensitivity",
-            "weights": weights_hash,
-            "pictures": pictures_digest(pictures, indices),
-            "scales": config.scales,
-            "device": config.device,
-            "sources": source_digest("fmzip", "fmzip_models"),
-        }
-        self._checkpoint = Checkpoint(about, config.resume)
-        network.module.to(device)
-        whole = network.normalise(pictures.read(indices)).to(device)
+        job = self.open("sensitivity", progress)
+        network, indices = job.network, job.indices
+        calibration = calibrate(network, job.pictures, indices, config.scales)
+        network.module.to(job.device)
+        whole = network.normalise(job.pictures.read(indices)).to(job.device)
         work = _Work(network, calibration, whole, threads, progress)
-        curves = {} if config.uniform else work.curves(self._checkpoint, config.budgets)
+        known = self.checkpoint(job.about)
+        curves = {} if config.uniform else work.curves(known, config.budgets)
         return [
-            self._codec(work, budget, curves, weights_hash, len(indices))
+            self._codec(work, budget, curves, job.weights_hash, len(indices))
             for budget in config.budgets
         ]
 

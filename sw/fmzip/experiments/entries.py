@@ -7,14 +7,20 @@ from pathlib import Path
 from fmzip import codecfile
 from fmzip.baselines import BASELINES
 from fmzip.codecfile import CodecFile
-from fmzip.codecs import CAP, CODECS, FMZ, PROJECTION_CODECS, ProjectionCodec
+from fmzip.codecs import CAP, CODECS, FMZ, GF2, PROJECTION_CODECS, ProjectionCodec
 
 FILE_SUFFIX = ".toml"  # of the names that are codec files
-_FILE_SOURCE = "this project: docs/format.md, section 10; allocated without training"
-_CAP_SOURCE = (
-    "after Tai et al., arXiv 2110.08828: fewer components than channels, learned matrices; recipe "
-    "and metric are this project's"
-)
+_FILE_SOURCES = {
+    FMZ: "this project: docs/format.md, section 10; allocated without training",
+    CAP: (
+        "after Tai et al., arXiv 2110.08828: fewer components than channels, learned matrices; "
+        "recipe and metric are this project's"
+    ),
+    GF2: (
+        "after Gudovskiy et al., arXiv 1808.05285: bit planes through learned binary layers; start "
+        "and recipe are this project's"
+    ),
+}
 
 KINDS = ("codec", "lossless", "bound", "requantise")
 
@@ -30,8 +36,8 @@ class Entry:
     kind : one of ``KINDS``
     step_std : quantisation step in standard deviations of the layer; None for baselines and where
         a file says all
-    file : of a codec that ``fmzip allocate`` or ``fmzip train-projection`` made; ``method`` is fmz
-        or cap
+    file : of a codec that ``fmzip allocate``, ``train-projection`` or ``train-gf2`` made;
+        ``method`` is fmz, cap or gf2
     """
 
     name: str
@@ -57,7 +63,7 @@ class Entry:
     def source(self) -> str:
         """Where it comes from."""
         if self.file is not None:
-            return _CAP_SOURCE if self.method == CAP else _FILE_SOURCE
+            return _FILE_SOURCES[self.method]
         known = CODECS.get(self.method) or self.projection or BASELINES[self.method]
         return known.source
 
@@ -123,7 +129,8 @@ def entries(names: Sequence[str], steps: Sequence[float]) -> tuple[Entry, ...]:
 def _of_file(path: Path, codec: CodecFile, several: bool) -> Entry:
     budget = codec.about.get("budget", path.stem)
     name = f"{codec.name}@{budget}" if several else codec.name
-    return Entry(name, CAP if codec.projects else FMZ, "codec", None, path)
+    method = CAP if codec.projects else GF2 if codec.of_planes else FMZ
+    return Entry(name, method, "codec", None, path)
 
 
 def _kind(name: str) -> str:

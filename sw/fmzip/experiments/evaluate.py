@@ -21,13 +21,15 @@ from fmzip.codecfile import CodecFile
 from fmzip.errors import FmzipError
 from fmzip.experiments.checkpoint import Arrays
 from fmzip.experiments.entries import Entry
-from fmzip.format import FrameConfig
+from fmzip.format import DEFAULT_BURST_BYTES, FrameConfig, round_up
+from fmzip.gf2 import PlaneCoding
 from fmzip.projection import ProjectionCoding
 from fmzip.tables import Coding
 from fmzip_models import recalibrate
 from fmzip_models.graph import Map
-from fmzip_models.in_loop import InLoop, InLoopCodec, MapByMap, Pass
+from fmzip_models.in_loop import InLoop, InLoopCodec, MapByMap, Pass, Uncoded
 from fmzip_models.pictures import Pictures
+from fmzip_models.plane_loop import PlaneLoop
 from fmzip_models.projecting import ProjectionLoop
 from fmzip_models.quantise import Scale
 from fmzip_models.rans_loop import RansLoop
@@ -151,7 +153,10 @@ class Evaluator:
 
     def _codec(self, entry: Entry, m: Map) -> InLoopCodec:
         if entry.name in self._task.files:
-            layer = self._task.files[entry.name].layers[m.name]
+            file = self._task.files[entry.name]
+            if m.name in file.plain:
+                return Uncoded(round_up(m.values, DEFAULT_BURST_BYTES))
+            layer = file.layers[m.name]
             return codec_loop(layer.frame(), layer.coding, self._device, self._threads)
         if entry.name in self._task.projections:
             config = self._task.configs[entry.name][m.name]
@@ -244,12 +249,14 @@ class Evaluator:
 
 
 def codec_loop(
-    config: FrameConfig, coding: Coding | ProjectionCoding, device: torch.device,
+    config: FrameConfig, coding: Coding | ProjectionCoding | PlaneCoding, device: torch.device,
     threads: Executor | None,
 ) -> InLoopCodec:  # fmt: skip
     """The codec of a file's map in the loop."""
     if isinstance(coding, ProjectionCoding):
         return ProjectionLoop(config, coding, device, threads)
+    if isinstance(coding, PlaneCoding):
+        return PlaneLoop(config, coding, device, threads)
     return RansLoop(config, coding, threads)
 
 
@@ -257,7 +264,7 @@ def scales_of(codec: CodecFile) -> dict[str, Scale]:
     """Scales of a codec file's maps, by name."""
     return {
         name: Scale(layer.scale, layer.zero_point, layer.dtype)
-        for name, layer in codec.layers.items()
+        for name, layer in codec.maps.items()
     }
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from fmzip import codecfile, reference
 from fmzip.codecs import FMZ, PROJECTION_CODECS, codec_of
 from fmzip.device import VIRTUAL, Device
-from fmzip.errors import MismatchError
+from fmzip.errors import FmzipError, MismatchError
 from fmzip.experiments.entries import FILE_SUFFIX, entries
 from fmzip.experiments.evaluate import scales_of
 from fmzip.experiments.manifest import network_digest
@@ -26,6 +26,7 @@ from fmzip.experiments.prepare import check_file
 from fmzip.experiments.project import project
 from fmzip.experiments.windows import add_counters, bands, compare, replay_map
 from fmzip.format import TILE_SLOTS_MAX, FrameConfig
+from fmzip.gf2 import PlaneCoding
 from fmzip.projection import ProjectionCoding
 from fmzip.reference import parse_head
 from fmzip.tables import Coding
@@ -263,10 +264,13 @@ def _codings(
         path = Path(config.codec)
         codec = codecfile.load(path)
         check_file(path, codec, network, network_digest(network))
+        if codec.of_planes:
+            raise FmzipError(f"{path}: no board has bit planes")
         most = device.max_slots if device.rans else TILE_SLOTS_MAX  # else it is refused later
         found_codings: Codings = {
             name: (layer.frame(slots_max=most), layer.coding)
             for name, layer in codec.layers.items()
+            if not isinstance(layer.coding, PlaneCoding)
         }
         return scales_of(codec), found_codings, codec.projects
     if config.codec in PROJECTION_CODECS:

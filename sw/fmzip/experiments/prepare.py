@@ -79,7 +79,7 @@ def check_file(path: Path | None, codec: CodecFile, network: Network, weights_ha
             f"this is {network.name} with {weights_hash[:8]}"
         )
     found = {m.name: m.shape for m in network.graph.maps}
-    expected = {name: layer.shape for name, layer in codec.layers.items()}
+    expected = {name: layer.shape for name, layer in codec.maps.items()}
     for name in found.keys() | expected.keys():
         if found.get(name) != expected.get(name):
             raise FmzipError(

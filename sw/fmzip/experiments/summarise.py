@@ -4,6 +4,7 @@ Accuracies in percent, drops in points, divergences in nats; sums over all evalu
 """
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ from fmzip.experiments import metrics, traffic
 from fmzip.experiments.checkpoint import Arrays
 from fmzip.experiments.entries import Entry
 from fmzip.experiments.evaluate import FLOAT, INT8, Task, logits_key, size_key
-from fmzip.format import BLOCK, DEFAULT_BURST_BYTES, FrameConfig
+from fmzip.format import BLOCK, DEFAULT_BURST_BYTES, VALUE_PLANES, FrameConfig
+from fmzip.gf2 import BinaryLayer, PlaneCoding, Rule
 from fmzip.projection import ProjectionCoding, projection_transform
-from fmzip.tables import Coding
 from fmzip_models import fold
 from fmzip_models.graph import Map
 from fmzip_models.zoo import Network
@@ -105,7 +106,7 @@ def _sizes(task: Task, network: Network, entry: Entry, sizes: np.ndarray) -> dic
             "raw_bytes": raw,
             "bus_bytes": None if entry.bound else int(column.sum()),
             "bits_per_value": bits / raw,
-            **(_frame(frames[m.name]) if frames else {}),
+            **(_frame(frames.get(m.name)) if frames else {}),
         })  # fmt: skip
     values = pictures * sum(m.values for m in maps)
     bits = float(sizes.sum()) if entry.bound else 8 * int(sizes.sum())
@@ -117,14 +118,28 @@ def _sizes(task: Task, network: Network, entry: Entry, sizes: np.ndarray) -> dic
         "cycles_per_value": _cycles_per_value(frames) if frames else None,
         "config": _config(task, entry),
         "layers": layers,
-        **_traffic(entry, maps, frames, sizes, _products(task, entry, maps)),
+        **_traffic(
+            entry,
+            maps,
+            frames,
+            sizes,
+            _products(task, entry, maps),
+            _plane_work(task, entry, maps),
+        ),
     }
 
 
-def _frame(config: FrameConfig) -> dict[str, Any]:
-    """What is set for one layer."""
-    if config.huffman:
+def _frame(config: FrameConfig | None) -> dict[str, Any]:
+    """What is set for one layer; None where it is stored as it is."""
+    if config is None:
+        return {"transform": "none"}
+    if config.of_planes:
         steps: dict[str, Any] = {
+            "planes": config.components,
+            "of_planes": VALUE_PLANES * config.position_values,
+        }
+    elif config.huffman:
+        steps = {
             "components": config.components,
             "of_values": config.position_values,
         }
@@ -145,10 +160,11 @@ def _config(task: Task, entry: Entry) -> dict[str, Any]:
         return {
             "codec": entry.method,
             "file": entry.file.name if entry.file else None,
-            "coder": "huffman" if file.projects else "rans",
+            "coder": _coder(task.configs[entry.name]),
             "burst_bytes": DEFAULT_BURST_BYTES,
             "table_bytes": file.table_bytes,
             **_matrices(_projections(task, entry)),
+            **_layers(task, entry),
             "corrected_modules": len(file.corrections),
             "allocation": dict(file.about),
         }
@@ -178,6 +194,34 @@ def _config(task: Task, entry: Entry) -> dict[str, Any]:
     return config
 
 
+def _coder(frames: Mapping[str, FrameConfig]) -> str:
+    return next(iter(frames.values())).coder.name.lower()
+
+
+def _layers(task: Task, entry: Entry) -> dict[str, Any]:
+    """Bytes of binary layers, loaded once, how many maps they are for, and of codebooks."""
+    codings = _planes(task, entry)
+    if not codings:
+        return {}
+    file = task.files[entry.name]
+    shapes = [file.layers[name].shape for name in codings]
+    return {
+        "layer_bytes": sum(len(c.encoder.to_bytes()) for c in codings.values()) + file.table_bytes,
+        "decoder_bytes": file.table_bytes,
+        "codebook_bytes": sum(c.tables.code_bytes for c in codings.values()),
+        "coded_maps": len(codings),
+        "coded_values": sum(prod(shape) for shape in shapes),
+    }
+
+
+def _planes(task: Task, entry: Entry) -> dict[str, PlaneCoding]:
+    """Of an entry's maps, by name; none where it stores no bit planes."""
+    if entry.name not in task.files:
+        return {}
+    layers = task.files[entry.name].layers
+    return {n: of.coding for n, of in layers.items() if isinstance(of.coding, PlaneCoding)}
+
+
 def _matrices(codings: Mapping[str, ProjectionCoding]) -> dict[str, Any]:
     """Bytes of matrices, loaded once, and of codebooks, counted with every map."""
     if not codings:
@@ -194,7 +238,7 @@ def _matrices(codings: Mapping[str, ProjectionCoding]) -> dict[str, Any]:
 
 def _projections(task: Task, entry: Entry) -> dict[str, ProjectionCoding]:
     """Of an entry's maps, by name; none where it does not project."""
-    found: Mapping[str, Coding | ProjectionCoding] = task.projections.get(entry.name, {})
+    found: Mapping[str, object] = task.projections.get(entry.name, {})
     if entry.name in task.files:
         found = {name: layer.coding for name, layer in task.files[entry.name].layers.items()}
     return {name: c for name, c in found.items() if isinstance(c, ProjectionCoding)}
@@ -217,6 +261,37 @@ def _products(task: Task, entry: Entry, maps: tuple[Map, ...]) -> energy.Product
     return energy.Products(write / values, read / sum(m.reads * m.values for m in maps))
 
 
+def _plane_work(task: Task, entry: Entry, maps: tuple[Map, ...]) -> energy.PlaneWork | None:
+    """What binary layers and sums take for each value, of a codec that has them."""
+    codings = _planes(task, entry)
+    if not codings:
+        return None
+    found = energy.PlaneWork()
+    for m in maps:
+        if m.name not in codings:
+            continue
+        coding = codings[m.name]
+        positions = m.values / coding.tables.values
+        encoder, layer = coding.encoder.layer, coding.tables.layer
+        found += _layer_work(encoder, positions)
+        if layer is not None:
+            found += _layer_work(layer, m.reads * positions)
+        groups = 0 if coding.tables.groups is None else len(coding.tables.groups.sizes)
+        found += energy.PlaneWork(
+            added=m.reads * coding.tables.sums.matrix.size * positions,
+            symbols=groups * positions,
+            read_symbols=m.reads * groups * positions,
+        )
+    return found
+
+
+def _layer_work(layer: BinaryLayer, positions: float) -> energy.PlaneWork:
+    ones = layer.weights.size * positions
+    if layer.rule == Rule.XOR:
+        return energy.PlaneWork(xored=ones)
+    return energy.PlaneWork(counted=ones)
+
+
 def _cycles_per_value(frames: "dict[str, FrameConfig] | Any") -> float:
     """Cycles of encoder or decoder at 8 lanes while nothing is waited for: beats and tile gaps."""
     cycles = sum(f.slots + TILE_GAP * (f.tiles - 1) for f in frames.values())
@@ -225,13 +300,13 @@ def _cycles_per_value(frames: "dict[str, FrameConfig] | Any") -> float:
 
 def _traffic(
     entry: Entry, maps: tuple[Map, ...], frames: "dict[str, FrameConfig] | Any", sizes: np.ndarray,
-    products: energy.Products | None,
+    products: energy.Products | None, planes: energy.PlaneWork | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Traffic and energy of one write and all reads of every map; nothing for a bound."""
     if entry.bound:
         return {"traffic": None, "energy": None}
     reads = [m.reads for m in maps]
-    heads = [frames[m.name].head_bytes for m in maps] if frames else None
+    heads = [frames[m.name].head_bytes if m.name in frames else 0 for m in maps] if frames else None
     coded = traffic.plan(sizes, reads, heads)
     raw = traffic.raw_plan([m.values for m in maps], reads, len(sizes))
     # A frame is one picture: what an average one moves.
@@ -248,5 +323,7 @@ def _traffic(
     }
     return {
         "traffic": {"label": "modelled", "per": "picture, on average", **planned},
-        "energy": energy.report(energy.Traffic(**planned), codec=entry.method, products=products),
+        "energy": energy.report(
+            energy.Traffic(**planned), codec=entry.method, products=products, planes=planes
+        ),
     }

@@ -21,18 +21,15 @@ import torch
 
 from fmzip.codecfile import CodecFile, LayerCodec
 from fmzip.codecs import CAP
-from fmzip.errors import FmzipError
 from fmzip.experiments import metrics, sensitivity
 from fmzip.experiments.allocate import expected_drop
 from fmzip.experiments.checkpoint import Checkpoint
-from fmzip.experiments.evaluate import check_device, cores
-from fmzip.experiments.manifest import network_digest, pictures_digest, source_digest
-from fmzip.experiments.prepare import CALIBRATION
+from fmzip.experiments.evaluate import cores
+from fmzip.experiments.making import Making, Progress
 from fmzip.experiments.project import step_lsb
 from fmzip.experiments.sensitivity import Curve
 from fmzip_models import capture, learn, pca, quantise
 from fmzip_models.capture import Calibration
-from fmzip_models.default import open_job
 from fmzip_models.in_loop import InLoop
 from fmzip_models.learn import Learned, Recipe
 from fmzip_models.maps import Map
@@ -54,7 +51,6 @@ _BELOW = 0.25
 _SENSITIVITY_VALUES, _SENSITIVITY_PICTURES = 45e6, (32, 256)
 _FIT_VALUES, _FIT_PICTURES = 90e6, (64, 512)
 _BATCH = 16
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -97,7 +93,7 @@ class TrainConfig:
         quantise.check_method(self.scales)
 
 
-class Training:
+class Training(Making):
     """One run, which can be interrupted and begun again.
 
     Parameters
@@ -106,8 +102,8 @@ class Training:
     """
 
     def __init__(self, config: TrainConfig) -> None:
+        super().__init__(config)
         self.config = config
-        self._checkpoints: list[Checkpoint] = []
 
     def run(self, progress: Progress = lambda *_: None) -> CodecFile:
         """The codec.
@@ -120,51 +116,26 @@ class Training:
         with redirect_stdout(sys.stderr):
             return self._run(progress)
 
-    def discard(self) -> None:
-        """Remove unfinished work, unless its directory was named by the user."""
-        for checkpoint in self._checkpoints:
-            checkpoint.discard()
-
     def _run(self, progress: Progress) -> CodecFile:
         config = self.config
-        device = check_device(config.device)
-        progress("opening network and pictures", 0, 0)
-        network, pictures = open_job(config.model, config.weights, config.images, config.input)
-        if len(pictures) < 2:
-            raise FmzipError("needs two pictures or more: not all of them may calibrate")
-        indices, _ = pictures.split(
-            config.calibration or min(CALIBRATION, max(1, len(pictures) // 4))
-        )
-        weights_hash = network_digest(network)
-        about = {
-            "what": "projections",
-            "weights": weights_hash,
-            "pictures": pictures_digest(pictures, indices),
-            "scales": config.scales,
-            "device": config.device,
-            "sources": source_digest("fmzip", "fmzip_models"),
-        }
-        self._checkpoints = [
-            Checkpoint(about, config.resume),
-            Checkpoint(
-                {**about, "bits": config.bits, "recipe": vars(config.recipe)}, config.resume
-            ),
-        ]
-        progress(f"calibrating on {len(indices)} pictures", 0, 0)
+        job = self.open("projections", progress)
+        known = self.checkpoint(job.about)
+        learned = self.checkpoint({**job.about, "bits": config.bits, "recipe": vars(config.recipe)})
+        network = job.network
         with ThreadPoolExecutor(cores()) as threads:
-            work = _Work(network, pictures, indices, config, device, threads, progress)
-            curves = work.curves(self._checkpoints[0])
+            work = _Work(network, job.pictures, job.indices, config, job.device, threads, progress)
+            curves = work.curves(known)
             values = {m.name: m.values for m in network.graph.maps}
             chosen = sensitivity.choose_within(curves, values, config.bits)
-            linear = work.learned(chosen, self._checkpoints[1])
+            linear = work.learned(chosen, learned)
             layers, found = work.finish(chosen, linear)
         return CodecFile(
-            config.name, network.name, weights_hash, layers, {},
+            config.name, network.name, job.weights_hash, layers, {},
             {
                 "budget": f"bits={config.bits:g}",
                 "epochs": config.recipe.epochs,
                 "seed": config.recipe.seed,
-                "calibration_pictures": len(indices),
+                "calibration_pictures": len(job.indices),
                 **found,
             },
         )  # fmt: skip

@@ -18,8 +18,9 @@ from fmzip.format import (
     ceil_div,
     round_up,
 )
+from fmzip.gf2 import PlaneCoding, PlaneTables
 from fmzip.projection import Projection, ProjectionCoding
-from fmzip.reference import bitpack, dct, projframe, quantise, ransframe, sections, tiling
+from fmzip.reference import bitpack, dct, gf2frame, projframe, quantise, ransframe, sections, tiling
 from fmzip.reference.bitpack import Packing
 from fmzip.reference.head import Head, split_frame, write_head
 from fmzip.tables import Coding, Tables
@@ -119,14 +120,15 @@ def _nibbles(widths: np.ndarray) -> bytes:
 
 
 def encode(
-    values: np.ndarray, config: FrameConfig, coding: Coding | ProjectionCoding | None = None
-) -> bytes:
+    values: np.ndarray, config: FrameConfig,
+    coding: Coding | ProjectionCoding | PlaneCoding | None = None,
+) -> bytes:  # fmt: skip
     """Code a feature map.
 
     Parameters
     ----------
     values : uint8 or int8 [C, H, W], as ``config`` says
-    coding : what the coders RANS and HUFFMAN need
+    coding : what the coders RANS, HUFFMAN and GF2 need
 
     Returns
     -------
@@ -139,6 +141,8 @@ def encode(
     tiling.check_values(values, config)
     if config.rans:
         payload, modes = ransframe.encode_tiles(values, config, coding)
+    elif config.of_planes:
+        payload, modes = gf2frame.encode_tiles(values, config, coding)
     elif config.huffman:
         payload, modes = projframe.encode_tiles(values, config, coding)
     else:
@@ -171,12 +175,12 @@ def _encode_tiles(values: np.ndarray, config: FrameConfig) -> tuple[list[bytes],
     return payload, modes
 
 
-def decode(frame: bytes, tables: Tables | Projection | None = None) -> np.ndarray:
+def decode(frame: bytes, tables: Tables | Projection | PlaneTables | None = None) -> np.ndarray:
     """Decode a frame: uint8 or int8 [C, H, W].
 
     Parameters
     ----------
-    tables : those that the frame names, where its coder is RANS or HUFFMAN
+    tables : those that the frame names, where its coder is RANS, HUFFMAN or GF2
 
     Raises
     ------
@@ -186,6 +190,8 @@ def decode(frame: bytes, tables: Tables | Projection | None = None) -> np.ndarra
     """
     head, tiles = split_frame(bytes(memoryview(frame)))
     parts = [tiles[start:stop] for start, stop in pairwise(head.offsets)]
+    if head.config.of_planes:
+        return gf2frame.decode_tiles(parts, head.modes, head.config, tables)
     if head.config.huffman:
         return projframe.decode_tiles(parts, head.modes, head.config, tables)
     if head.config.rans:

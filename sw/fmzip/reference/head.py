@@ -12,7 +12,6 @@ from fmzip.format import (
     CRC_BYTES,
     FIELD,
     HEAD,
-    INDEX_BYTES,
     INDEX_OFFSET,
     INDEX_OFFSET_BITS,
     MAGIC,
@@ -54,7 +53,7 @@ def write_head(head: Head) -> bytes:
         config.static_head()
         + int(bursts[-1]).to_bytes(FIELD["payload_bursts"].size, "little")
         + head.tiles_crc.to_bytes(FIELD["tiles_crc"].size, "little")
-        + index.astype("<u4").tobytes()
+        + (b"" if config.gf2 else index.astype("<u4").tobytes())
     )
     body = body.ljust(config.head_bytes - CRC_BYTES, b"\0")
     return body + crc32(body).to_bytes(CRC_BYTES, "little")
@@ -83,9 +82,18 @@ def parse_head(data: bytes) -> Head:
     body = data[: config.head_bytes - CRC_BYTES]
     if crc32(body) != int.from_bytes(data[len(body) : config.head_bytes], "little"):
         raise FormatError("CRC-32 of the head does not match: the frame is corrupt")
-    index_end = INDEX_OFFSET + INDEX_BYTES * config.tiles
+    index_end = INDEX_OFFSET + config.index_bytes
     if any(body[index_end:]):
         raise FormatError("padding of the head is not zero")
+    if config.gf2:
+        if raw["payload_bursts"] != config.max_payload_bursts:
+            raise FormatError(
+                f"payload_bursts is {raw['payload_bursts']}, the shape has "
+                f"{config.max_payload_bursts}"
+            )
+        size = config.max_payload_bursts * config.burst_bytes
+        modes = np.array([TileMode.CODED], np.uint8)
+        return Head(config, np.array([0, size]), modes, raw["tiles_crc"])
     index = np.frombuffer(body[INDEX_OFFSET:index_end], "<u4").astype(np.int64)
     starts = index & ((1 << INDEX_OFFSET_BITS) - 1)
     offsets = np.append(starts, raw["payload_bursts"]) * config.burst_bytes
@@ -113,7 +121,7 @@ def _config(raw: dict[str, int]) -> FrameConfig:
         given["coder"] = Coder(raw["coder"])
         if given["dtype"] == Dtype.INT8 and raw["zero_point"] > 127:
             given["zero_point"] -= 256
-        if given["coder"] == Coder.HUFFMAN:
+        if given["coder"] in (Coder.HUFFMAN, Coder.GF2):
             given["components"] = given.pop("step")
         given["zero_bitmap"] = bool(raw["options"] & OPTION_ZERO_BITMAP)
         return FrameConfig(**given)

@@ -14,6 +14,7 @@ from fmzip.format import (
     HUFFMAN_TOKENS,
     ceil_div,
 )
+from fmzip.gf2 import Groups
 from fmzip.projection import Projection
 from fmzip.reference import bitpack
 from fmzip.reference.compiled import compiled
@@ -87,8 +88,8 @@ def canonical(lengths: np.ndarray) -> np.ndarray:
     return codes
 
 
-def codes_of(projection: Projection) -> Codes:
-    """All codes of a projection."""
+def codes_of(projection: Projection | Groups) -> Codes:
+    """All codes of a projection, or of groups of bit planes."""
     books = len(projection.lengths)
     bits = np.zeros((books, len(_NUMBERS)), np.int64)
     code = np.zeros((books, len(_NUMBERS)), np.uint64)

@@ -8,10 +8,9 @@ from fmzip.projection import Projection, ProjectionCoding
 from fmzip.reference import huffman, project
 from fmzip.reference.huffman import Codes
 from fmzip.reference.tiling import DTYPES
-from fmzip.tables import Coding, Tables
 
 
-def check_projection(config: FrameConfig, tables: Projection | Tables | None) -> Projection:
+def check_projection(config: FrameConfig, tables: object) -> Projection:
     """What a frame is to be decoded with; ValueError where that is missing or another's."""
     if not isinstance(tables, Projection):
         raise ValueError(f"the frame needs the projection {config.tables:#06x}")
@@ -32,9 +31,7 @@ def check_projection(config: FrameConfig, tables: Projection | Tables | None) ->
     return tables
 
 
-def check_projecting(
-    config: FrameConfig, coding: ProjectionCoding | Coding | None
-) -> ProjectionCoding:
+def check_projecting(config: FrameConfig, coding: object) -> ProjectionCoding:
     """What a configuration is to be coded with; ValueError where that is missing or another's."""
     if not isinstance(coding, ProjectionCoding):
         raise ValueError("coder huffman needs a projection")
@@ -62,7 +59,7 @@ def encode_tile(symbols: np.ndarray, config: FrameConfig, codes: Codes) -> tuple
 
 
 def encode_tiles(
-    values: np.ndarray, config: FrameConfig, coding: ProjectionCoding | Coding | None
+    values: np.ndarray, config: FrameConfig, coding: object
 ) -> tuple[list[bytes], list[TileMode]]:
     """All tiles of a frame, padded to the burst, and how each is stored."""
     coding = check_projecting(config, coding)
@@ -78,7 +75,7 @@ def encode_tiles(
 
 
 def decode_tiles(
-    tiles: list[bytes], modes: np.ndarray, config: FrameConfig, tables: Projection | Tables | None
+    tiles: list[bytes], modes: np.ndarray, config: FrameConfig, tables: object
 ) -> np.ndarray:
     """Values of all tiles: uint8 or int8 [C, H, W].
 

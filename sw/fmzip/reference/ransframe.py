@@ -17,7 +17,6 @@ from fmzip.format import (
     ceil_div,
     round_up,
 )
-from fmzip.projection import Projection, ProjectionCoding
 from fmzip.reference import planes, rans
 from fmzip.reference.rans import Model, Tokens
 from fmzip.reference.tiling import DTYPES
@@ -44,7 +43,7 @@ def check_tables(config: FrameConfig, tables: Tables) -> None:
         )
 
 
-def checked_tables(config: FrameConfig, tables: Tables | Projection | None) -> Tables:
+def checked_tables(config: FrameConfig, tables: object) -> Tables:
     """What a frame is to be decoded with; ValueError where that is missing or another's."""
     if not isinstance(tables, Tables):
         raise ValueError(f"the frame needs the tables {config.tables:#06x}")
@@ -52,7 +51,7 @@ def checked_tables(config: FrameConfig, tables: Tables | Projection | None) -> T
     return tables
 
 
-def check_coding(config: FrameConfig, coding: Coding | ProjectionCoding | None) -> Coding:
+def check_coding(config: FrameConfig, coding: object) -> Coding:
     """What a configuration is to be coded with; ValueError where that is missing or another's."""
     if not isinstance(coding, Coding):
         raise ValueError("coder rans needs tables")
@@ -104,7 +103,7 @@ def coded_tile(found: Tokens, model: Model) -> bytes:
 
 
 def encode_tiles(
-    values: np.ndarray, config: FrameConfig, coding: Coding | ProjectionCoding | None
+    values: np.ndarray, config: FrameConfig, coding: object
 ) -> tuple[list[bytes], list[TileMode]]:
     """All tiles of a frame, padded to the burst, and how each is stored."""
     coding = check_coding(config, coding)
@@ -118,7 +117,7 @@ def encode_tiles(
 
 
 def decode_tiles(
-    tiles: list[bytes], modes: np.ndarray, config: FrameConfig, tables: Tables | Projection | None
+    tiles: list[bytes], modes: np.ndarray, config: FrameConfig, tables: object
 ) -> np.ndarray:
     """Values of all tiles: uint8 or int8 [C, H, W].
 

@@ -55,11 +55,11 @@ class Summary:
             "zero_bitmap": c.zero_bitmap,
             "keep": f"{c.keep:#04x}",
             **(
-                {"components": c.components}
-                if c.huffman
+                {"planes" if c.of_planes else "components": c.components}
+                if c.counts_components
                 else {"step": c.step, "step_lsb": round(c.step_lsb, 4)}
             ),
-            **({"tables": f"{c.tables:#06x}"} if c.rans or c.huffman else {}),
+            **({"tables": f"{c.tables:#06x}"} if c.rans or c.counts_components else {}),
             "tile_rows": c.tile_rows,
             "tile_cols": c.tile_cols,
             "burst_bytes": c.burst_bytes,
