@@ -43,7 +43,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "projection-example": projection_parts.projection_example,
     "gf2-limits": gf2_parts.gf2_limits,
     "gf2-example": gf2_parts.gf2_example,
-    "planes": gf2_parts.planes,
     "windows": register_parts.windows,
     "register-table": register_parts.register_table,
     "register-fields": register_parts.register_fields,
