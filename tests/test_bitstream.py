@@ -19,8 +19,9 @@ from fmzip_boards.catalogue import board_of
 BOARD = board_of("ulx3s-85f")
 REPORT = {
     "fmax": {
-        "$glbnet$clk": {"achieved": 104.5, "constraint": 100.0},
-        "$glbnet$clk25": {"achieved": 400.0, "constraint": 25.0},
+        "$glbnet$clk": {"achieved": 104.5, "constraint": 115.0},
+        "$glbnet$gated": {"achieved": 300.0, "constraint": 115.0},
+        "$glbnet$clk25": {"achieved": 400.0, "constraint": 28.75},
     },
     "utilization": {
         "TRELLIS_COMB": {"used": 15000, "available": 83640},
@@ -91,7 +92,7 @@ def test_a_netlist_serves_all_seeds_whose_figures_are_kept_side_by_side(
 
 
 def test_a_clock_that_is_missed_is_noted_and_makes_no_bitstream(run: Run, tools: Path) -> None:
-    slow = {**REPORT, "fmax": {"clk": {"achieved": 97.0, "constraint": 100.0}}}
+    slow = {**REPORT, "fmax": {"clk": {"achieved": 97.0, "constraint": 115.0}}}
     (tools / "report").write_text(json.dumps(slow))
     code, out, err = run("bitstream", BOARD.name, "--json", "figures.json")
     assert code == 1
@@ -112,9 +113,22 @@ def test_a_file_of_something_else_is_not_overwritten_with_figures(run: Run, tool
     assert (tools / "figures.json").read_text() == "[]"
 
 
+def test_place_and_route_is_asked_for_more_than_the_board_needs() -> None:
+    lines = [
+        'LOCATE COMP "clk" SITE "G2";',
+        'FREQUENCY PORT "clk" 25000000.0 HZ;',
+        'FREQUENCY NET "sync" 100000000.0 HZ;',
+    ]
+    assert build.ask_more("\n".join(lines)).splitlines() == [
+        lines[0],
+        'FREQUENCY PORT "clk" 28750000.0 HZ;',
+        'FREQUENCY NET "sync" 115000000.0 HZ;',
+    ]
+
+
 @pytest.mark.parametrize("text", ["", "[]", json.dumps({**REPORT, "fmax": {}})])
 def test_an_unreadable_report_is_a_tool_error(text: str) -> None:
-    with pytest.raises(ToolError, match="report cannot be read, or has no clock of 100 MHz"):
+    with pytest.raises(ToolError, match="report cannot be read, or has no clock of 115 MHz"):
         build.read_report(BOARD, "LFE5U-85F", 1, text)
 
 

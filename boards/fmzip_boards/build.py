@@ -6,6 +6,7 @@ so that a netlist serves several seeds, and each step can say what it is about.
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,12 @@ _PACKAGES = {
     "BG256": "CABGA256", "BG381": "CABGA381", "BG554": "CABGA554", "MG285": "CSFBGA285",
 }  # fmt: skip
 _CELLS = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "ebr": "DP16KD", "dsp": "MULT18X18D"}
+# nextpnr stops improving a path where it meets the clock, so it is asked for a faster one. What is
+# needed stays the board's own clock.
+MARGIN = 1.15
+# Of one netlist of the ULX3S-85F this placer's wires are a fifth shorter than those of the default
+# one, and 4 kinds of paths are longer than 9.2 ns in place of 19.
+_PLACER = ("--placer", "static")
 _TABLES = ("format", "protocol", "regs", "sdram", "tables")
 
 Log = Callable[[str], None]
@@ -36,10 +43,11 @@ class Routed:
     Members
     -------
     board, part, lanes, memory : what was built
-    clock_mhz : of the gateware, which was asked for
+    clock_mhz : of the gateware, which is needed
+    asked_mhz : what place and route was asked for
     seed : of the placer
-    fmax_mhz : highest clock that nextpnr's timing analysis allows; it stops improving where the
-        clock that was asked for is met
+    fmax_mhz : highest clock that nextpnr's timing analysis allows; it stops improving where what it
+        was asked for is met
     slack_ns : left of the period at ``clock_mhz``; negative where the clock is missed
     lut, ff, ebr, dsp : cells that are used, and those of the part
     """
@@ -49,6 +57,7 @@ class Routed:
     lanes: int
     memory: str
     clock_mhz: float
+    asked_mhz: float
     seed: int
     fmax_mhz: float
     slack_ns: float
@@ -80,6 +89,8 @@ def synthesise(board: Board, work: Path, log: Log = lambda line: None) -> Any:
     for name in ("top.il", "top.ys", "top.lpf"):
         text = plan.files[name]
         data = text if isinstance(text, bytes) else text.encode()
+        if name == "top.lpf":
+            data = ask_more(data.decode()).encode()
         digest.update(data)
         (work / name).write_bytes(data)
     made, netlist = work / "made.txt", work / "top.json"
@@ -90,6 +101,15 @@ def synthesise(board: Board, work: Path, log: Log = lambda line: None) -> Any:
     tools.run(tools.YOSYS, ["-q", "-l", "synthesis.log", "top.ys"], work, "yosys.log")
     made.write_text(digest.hexdigest())
     return platform
+
+
+def ask_more(constraints: str) -> str:
+    """The constraints with faster clocks, of which nextpnr derives those behind a PLL."""
+    return re.sub(
+        r"(?m)^(FREQUENCY \w+ \S+ )([0-9.]+)(?= HZ;)",
+        lambda found: f"{found[1]}{float(found[2]) * MARGIN:.1f}",
+        constraints,
+    )
 
 
 def route(
@@ -110,7 +130,7 @@ def route(
     options = [
         f"--{family}{size}", "--package", _PACKAGES[platform.package], "--speed", platform.speed,
         "--json", "top.json", "--lpf", "top.lpf", "--textcfg", f"top-{seed}.config",
-        "--seed", str(seed), "--report", report, "--timing-allow-fail", *tools.PLACER,
+        "--seed", str(seed), "--report", report, "--timing-allow-fail", *_PLACER,
     ]  # fmt: skip
     tools.run(tools.NEXTPNR_ECP5, options, work, f"route-{seed}.log")
     return read_report(board, part, seed, (work / report).read_text())
@@ -124,12 +144,14 @@ def read_report(board: Board, part: str, seed: int, text: str) -> Routed:
     ToolError : it is not such a report, or does not have the clock
     """
     clock = board.clock_hz / 1e6
+    asked = clock * MARGIN
     try:
         report = json.loads(text)
-        (fmax,) = (
+        # There may be a second one: in front of the gate behind a PLL.
+        fmax = min(
             found["achieved"]
             for found in report["fmax"].values()
-            if abs(found["constraint"] - clock) < clock / 1000
+            if abs(found["constraint"] - asked) < asked / 1000
         )
         cells = report["utilization"]
         counts = {
@@ -138,12 +160,12 @@ def read_report(board: Board, part: str, seed: int, text: str) -> Routed:
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ToolError(
-            f"nextpnr's report cannot be read, or has no clock of {clock:g} MHz: {error!r}"
+            f"nextpnr's report cannot be read, or has no clock of {asked:g} MHz: {error!r}"
         ) from None
     memory = board.sdram or f"block RAM, {1 << board.memory_log2 - 10} KiB"
     return Routed(
-        board.name, part, board.lanes, memory, clock, seed, round(fmax, 2),
-        round(1e3 / clock - 1e3 / fmax, 3), **counts,
+        board.name, part, board.lanes, memory, clock, round(asked, 2), seed,
+        round(fmax, 2), round(1e3 / clock - 1e3 / fmax, 3), **counts,
     )  # fmt: skip
 
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import ClockSignal, Const, Instance, Module, Signal, Value
+from amaranth.hdl import ClockDomain, ClockSignal, Const, Instance, Module, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.cdc import ResetSynchronizer
+from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In
 
 # Lattice FPGA-DS-02012, section 3.18: limits in MHz.
@@ -13,6 +13,7 @@ _VCO = (400.0, 800.0)
 _MIDDLE = sum(_VCO) / 2
 _DIVIDER_MAX = 128
 _FEEDBACK_MAX = 80
+_STEADY = 8  # cycles of a lock before the clock is used
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ def settings(input_hz: int, output_hz: int) -> PllSettings:
 
 
 class Ecp5Pll(wiring.Component):
-    """Drives the domain ``sync`` of the top, in reset until the PLL has locked.
+    """Drives the clock of the top's domain ``sync``, which stands still until the PLL has locked.
+
+    So nothing needs a reset: all registers are what the bitstream says when the clock begins.
 
     Parameters
     ----------
@@ -74,7 +77,8 @@ class Ecp5Pll(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        clock, locked = Signal(), Signal()
+        clock, locked, steady = Signal(), Signal(), Signal()
+        m.domains.pll = ClockDomain("pll", local=True, reset_less=True)
         found = self._settings
         low: dict[str, Value] = {
             f"i_{name}": Const(0)
@@ -115,6 +119,9 @@ class Ecp5Pll(wiring.Component):
             **low,
             **high,
         )
-        m.d.comb += ClockSignal("sync").eq(clock)
-        m.submodules.reset = ResetSynchronizer(~locked, domain="sync")
+        m.d.comb += ClockSignal("pll").eq(clock)
+        # The gate opens between two pulses, some cycles behind the lock, and behind the end of the
+        # configuration, from which on these registers count.
+        m.submodules.lock = FFSynchronizer(locked, steady, o_domain="pll", stages=_STEADY)
+        m.submodules.gate = Instance("DCCA", i_CLKI=clock, i_CE=steady, o_CLKO=ClockSignal("sync"))
         return m

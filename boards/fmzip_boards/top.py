@@ -34,7 +34,7 @@ class Top(Elaboratable):
         input_hz = round(platform.default_clk_frequency)
         if input_hz != board.clock_hz:
             m.submodules.clk = clk = io.Buffer("i", platform.request(platform.default_clk, dir="-"))
-            m.domains.sync = ClockDomain()
+            m.domains.sync = ClockDomain(reset_less=True)
             m.submodules.pll = pll = Ecp5Pll(input_hz, board.clock_hz)
             m.d.comb += pll.clk.eq(clk.i)
         part = None if board.sdram is None else PARTS[board.sdram]

@@ -86,7 +86,9 @@ class Bridge(wiring.Component):
         wiring.connect(m, receiver.o, cut.i)
         wiring.connect(m, sender.o, part.i)
         wiring.connect(m, part.o, encoder.i)
-        wiring.connect(m, encoder.o, wiring.flipped(self.o))
+        m.submodules.sent = sent = Slice(8)  # between the run memory and the UART's clock of bits
+        wiring.connect(m, encoder.o, sent.i)
+        wiring.connect(m, sent.o, wiring.flipped(self.o))
 
         request, reply, bus = cut.o, sender.i, self.bus
         head = Signal(RequestHead)

@@ -72,7 +72,9 @@ class Codecs(wiring.Component):
 
     Members
     -------
-    head, multiplier, diffusion, page : In, configuration; constant while a frame is in work
+    head : In(HeadLayout), the configuration, for ``known``
+    encoder_head, decoder_head, multiplier, diffusion, page : In, copies of the configuration;
+        constant while a frame is in work
     tables : In(TableWrites), while no frame is in work
     projections : In(ProjectionWrite), to the page that is not in work
     known : Out(1), there is a codec for the head's coder
@@ -102,6 +104,8 @@ class Codecs(wiring.Component):
             self._projection = ProjectionEncoder(projection), ProjectionDecoder(projection)
         super().__init__({
             "head": In(HeadLayout),
+            "encoder_head": In(HeadLayout),
+            "decoder_head": In(HeadLayout),
             "multiplier": In(MULTIPLIER_BITS),
             "diffusion": In(DiffusionLayout),
             "page": In(1),
@@ -156,14 +160,14 @@ class Codecs(wiring.Component):
     ) -> None:
         """Connect a pair of codecs while it is selected; else it gets nothing."""
         settings = {
-            "head": self.head,
             "multiplier": self.multiplier,
             "diffusion": self.diffusion,
             "page": self.page,
             "write": self.projections,
             **{name: getattr(self.tables, name) for name in TableWrites.members},
         }
-        for part in (encoder, decoder):
+        for part, head in ((encoder, self.encoder_head), (decoder, self.decoder_head)):
+            m.d.comb += part.head.eq(head)
             for name, value in settings.items():
                 if name in part.signature.members:
                     m.d.comb += getattr(part, name).eq(value)

@@ -15,8 +15,8 @@ from fmzip_hw.memory import BlockRam
 from fmzip_hw.pipeline import register, register_flag
 
 PERIOD = 128  # cycles from one copy to the next, at most
-_AHEAD = 3  # cycles by which ``hold`` comes before a copy
-_WRITE = 4  # cycles from a counter's place in the chain to its new value in memory
+_AHEAD = 4  # cycles by which ``hold`` is set before a copy
+_WRITE = 5  # cycles from a counter's place in the chain to its new value in memory
 
 
 def low_bits(counter: Counter) -> int:
@@ -110,11 +110,13 @@ class Counters(wiring.Component):
             m.d.sync += step.eq(0)
         with m.Elif(step != end):
             m.d.sync += step.eq(step + 1)
-        m.d.comb += self.hold.eq(copy | (step != end) | (timer >= PERIOD - 1 - _AHEAD))
+        begun = copy | self.snapshot | self.clear
+        m.d.sync += self.hold.eq(begun | (step != end) | (timer >= PERIOD - 1 - _AHEAD))
 
-        inside = step < len(order)
-        number = Array(Const(k, range(len(order))) for k in order)[step]
-        adds = Array(Const(COUNTERS[k].kind is Count.SUM, 1) for k in order)[step]
+        inside = register_flag(m, step < len(order))
+        number = register(m, Array(Const(k, range(len(order))) for k in order)[step])
+        adds = register(m, Array(Const(COUNTERS[k].kind is Count.SUM, 1) for k in order)[step])
+        amount = register(m, amount)
         total = Signal(COUNTER_BITS + 1)
         old = Mux(register(m, adds, live.latency), live.r_data, 0)
         m.d.sync += total.eq(old + register(m, amount, live.latency))

@@ -92,6 +92,7 @@ class Encoder(wiring.Component):
         beat = Signal()
         launch = Signal()
         # A partial block may need fewer beats, and the last of them has fewer values.
+        room = register_flag(m, buffer.room)  # near to all that waits for it
         tail_beats, tail_values = tail_of(m, sequencer.tail, lanes)
         m.d.comb += [
             final.eq(
@@ -99,9 +100,7 @@ class Encoder(wiring.Component):
             ),
             self.take.eq(Mux(sequencer.partial & final, tail_values, lanes)),
             self.i.ready.eq(
-                sequencer.valid
-                & buffer.room
-                & ~(final & ((short != 0) | (sequencer.last & too_soon)))
+                sequencer.valid & room & ~(final & ((short != 0) | (sequencer.last & too_soon)))
             ),
             beat.eq(self.i.valid & self.i.ready),
             launch.eq(beat & final),

@@ -62,7 +62,9 @@ class FrameComposer(wiring.Component):
         m.submodules.tiles_crc = tiles_crc = Crc32(8 * BLOCK)
         m.submodules.head_crc = head_crc = Crc32(8 * ITEM_BYTES)
 
+        in_tiles = Signal()  # a register, since the codec's memory waits for it
         tile = Signal.like(head.tiles)
+        final_tile = Signal()  # tile == head.tiles - 1
         position = Signal(WORD_BITS)  # words of tiles so far
         tile_start = Signal(WORD_BITS)
         # Items of the head go through three steps: the index memory is read, the item is chosen, it
@@ -76,7 +78,10 @@ class FrameComposer(wiring.Component):
         value = Signal(8 * ITEM_BYTES)
         lower = Signal(8 * ITEM_BYTES)
         last_item = register(m, (size.words << 1) - 1)
-        last_tile = register(m, head.tiles - 1)
+        index_end = register(m, head.tiles + INDEX_ITEM)  # its item
+        entry = Signal(len(index.r_addr))  # item - INDEX_ITEM
+        only_tile = register(m, head.tiles == 1)
+        before_last = register(m, head.tiles - 2)
         bursts = register(m, position >> size.shift)
         taken = Signal()
         m.d.comb += [
@@ -91,7 +96,8 @@ class FrameComposer(wiring.Component):
             head_crc.start.eq(self.start),
             index.w_addr.eq(tile),
             index.w_data.eq(tile_start >> size.shift | self.i.payload.raw << INDEX_OFFSET_BITS),
-            index.r_addr.eq(item - INDEX_ITEM),
+            index.r_addr.eq(entry),
+            self.i.ready.eq(in_tiles & self.o.ready),
         ]
         assert IndexMemory.latency == 2  # from "read" by way of "put" to "read"
         # Only looked at in front of the index.
@@ -102,21 +108,23 @@ class FrameComposer(wiring.Component):
         with m.FSM():
             with m.State("idle"), m.If(self.start):
                 m.d.sync += [self.done.eq(0), tile.eq(0), position.eq(0), tile_start.eq(0)]
+                m.d.sync += [in_tiles.eq(1), final_tile.eq(only_tile)]
                 m.next = "tiles"
             with m.State("tiles"):
                 m.d.comb += [
                     self.o.payload.data.eq(self.i.payload.data),
-                    self.o.payload.last.eq(self.i.payload.last & (tile == last_tile)),
+                    self.o.payload.last.eq(self.i.payload.last & final_tile),
                     self.o.valid.eq(self.i.valid),
-                    self.i.ready.eq(self.o.ready),
                 ]
-                m.d.sync += [item.eq(0), some.eq(0), final.eq(0)]
+                m.d.sync += [item.eq(0), entry.eq(-INDEX_ITEM), some.eq(0), final.eq(0)]
                 with m.If(taken):
                     m.d.sync += position.eq(position + 1)
                     with m.If(self.i.payload.last):
                         m.d.comb += index.w_en.eq(1)
                         m.d.sync += [tile.eq(tile + 1), tile_start.eq(position + 1)]
-                        with m.If(tile == last_tile):
+                        m.d.sync += final_tile.eq(tile == before_last)
+                        with m.If(final_tile):
+                            m.d.sync += in_tiles.eq(0)
                             m.next = "settle"
             with m.State("settle"):
                 m.next = "sum"  # the last entry reaches the memory, and the last word the CRC
@@ -124,7 +132,7 @@ class FrameComposer(wiring.Component):
                 m.next = "read"
             with m.State("read"):
                 m.d.sync += [
-                    read_inside.eq(item - INDEX_ITEM < head.tiles),
+                    read_inside.eq(item < index_end),  # or in front of the index
                     read_final.eq(item == last_item),
                     read_known.eq(known),
                     value.eq(Mux(before_index, read_known, rest)),
@@ -143,6 +151,7 @@ class FrameComposer(wiring.Component):
                     m.d.sync += [
                         lower.eq(value),
                         item.eq(item + 1),
+                        entry.eq(entry + 1),
                         chosen.eq(item),
                         some.eq(1),
                         inside.eq(read_inside),

@@ -159,8 +159,10 @@ class FrameParser(wiring.Component):
         last = Signal()  # one word is left
         # Words of a tile pass. That nothing else goes on then is said where it matters to a proof.
         passing = Signal()
+        in_head = Signal()  # items are taken; a register, since the memory waits for it
         moved = Signal()
         last_item = register(m, (size.words << 1) - 1)
+        index_end = register(m, head.tiles + INDEX_ITEM)  # its item
         # Only looked at in front of the payload's size.
         place_bits = (INDEX_ITEM - 3).bit_length()
         m.d.comb += known.eq(head.as_value().word_select(item[:place_bits], len(known)))
@@ -183,11 +185,12 @@ class FrameParser(wiring.Component):
             tiles_crc.start.eq(self.start),
             index.w_addr.eq(place - INDEX_ITEM),
             index.w_data.eq(value),
-            index.w_en.eq(taken & (place >= INDEX_ITEM) & (place - INDEX_ITEM < head.tiles)),
+            index.w_en.eq(taken & (place >= INDEX_ITEM) & (place < index_end)),
             index.r_addr.eq(lengths.index.r_addr),
             lengths.index.r_data.eq(index.r_data),
         ]
-        with m.If(taken & (place < INDEX_ITEM - 2) & (value != known)):
+        wrong = register(m, value != known)
+        with m.If(register_flag(m, taken & (place < INDEX_ITEM - 2)) & wrong):
             m.d.sync += differs.eq(1)
         with m.If(taken & (place == INDEX_ITEM - 2)):
             m.d.sync += payload.eq(value)
@@ -200,7 +203,8 @@ class FrameParser(wiring.Component):
             self.o.payload.data.eq(self.i.payload),
             self.o.payload.last.eq(last),
             self.o.payload.raw.eq(raw),
-            self.i.ready.eq(passing & self.o.ready),
+            self.i.ready.eq(Mux(passing, self.o.ready, in_head & item[0])),
+            take.eq(in_head & ~passing & self.i.valid),
             self.ending.eq(passing & last & final),
         ]
 
@@ -214,11 +218,12 @@ class FrameParser(wiring.Component):
         with m.FSM():
             with m.State("idle"), m.If(self.start):
                 m.d.sync += [self.done.eq(0), self.fault.eq(Fault.NONE), item.eq(0), differs.eq(0)]
+                m.d.sync += in_head.eq(1)
                 m.next = "head"
-            with m.State("head"), m.If(self.i.valid & ~passing):
-                m.d.comb += [take.eq(1), self.i.ready.eq(item[0])]
+            with m.State("head"), m.If(take):
                 m.d.sync += item.eq(item + 1)
                 with m.If(item == last_item):
+                    m.d.sync += in_head.eq(0)
                     m.next = "last item"
             with m.State("last item"):
                 m.next = "sum"

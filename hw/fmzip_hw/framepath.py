@@ -1,6 +1,6 @@
 """Beats to a frame in memory, and back: codecs, frame writer and frame reader, wired."""
 
-from amaranth.hdl import Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,7 +13,7 @@ from fmzip_hw.framereader import FrameReader
 from fmzip_hw.framewriter import FrameWriter
 from fmzip_hw.layout import HeadLayout
 from fmzip_hw.memport import ADDRESS_BITS, MemoryPort
-from fmzip_hw.pipeline import register
+from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.projectsize import ProjectionSize
 from fmzip_hw.projecttables import ProjectionWrite
 from fmzip_hw.ransencode import RING_SLOTS
@@ -119,16 +119,13 @@ class FramePath(wiring.Component):
         wiring.connect(m, wiring.flipped(self.tables), codecs.tables)
         wiring.connect(m, writer.port, wiring.flipped(self.writes))
         wiring.connect(m, reader.port, wiring.flipped(self.reads))
-        for part in (codecs, writer, reader):
-            m.d.comb += part.head.eq(self.head)
+        m.d.comb += codecs.head.eq(self.head)
         for part in (writer, reader):
             m.d.comb += part.base.eq(self.base)
 
         last = Signal()
         tiles = Signal.like(self.head.tiles)  # that have been put out completely
         m.d.comb += [
-            codecs.multiplier.eq(self.multiplier),
-            codecs.diffusion.eq(self.diffusion),
             codecs.page.eq(self.page),
             codecs.projections.eq(self.projections),
             codecs.i.payload.eq(self.i.payload),
@@ -152,14 +149,41 @@ class FramePath(wiring.Component):
     def _job(self, m: Module, writer: FrameWriter, reader: FrameReader, tiles: Signal) -> None:
         """Reset, settle, start, and the end of a frame."""
         codecs = self._codecs
-        settle = Signal(range(_CHECK + 1))
+        settle, settling = Signal(range(_CHECK + 1)), Signal()
         to_write, to_read, to_loop = Signal(), Signal(), Signal()
+
+        def copy(value: Value, needed: Value) -> Signal:
+            """Of the configuration, near to who needs it: taken while a frame settles."""
+            return register(m, value, enable=register_flag(m, settling & needed))
+
+        encodes, decodes = to_write | to_loop, to_read | to_loop
+        m.d.comb += [
+            codecs.encoder_head.eq(copy(self.head, encodes)),
+            codecs.multiplier.eq(copy(self.multiplier, encodes)),
+            Value.cast(codecs.diffusion).eq(copy(self.diffusion, encodes)),
+            codecs.decoder_head.eq(copy(self.head, decodes)),
+            writer.head.eq(copy(self.head, to_write)),
+            reader.head.eq(copy(self.head, to_read)),
+        ]
+        # Registers: each reaches a whole codec, writer or reader.
+        starting, strobes = Signal(), {}
+        for name, needed in (("encode", encodes), ("decode", decodes), ("write", to_write),
+                             ("read", to_read)):  # fmt: skip
+            strobes[name] = register_flag(m, starting & needed)
+        m.d.comb += [
+            codecs.encode.eq(strobes["encode"]),
+            codecs.decode.eq(strobes["decode"]),
+            writer.start.eq(strobes["write"]),
+            reader.start.eq(strobes["read"]),
+        ]
         begun = self.write | self.read | self.loop
         complete = Signal()
         m.d.sync += complete.eq(tiles == self.head.tiles)
         idle = register(m, self.idle)
         stop = self.reset | begun
         m.d.sync += self.abort.eq(stop)  # a register, since it reaches thousands of others
+        # Of a configuration that is there before the strobe.
+        impossible = register_flag(m, (self.head.tiles > MAX_TILES) | ~codecs.known)
 
         def begin() -> None:
             """What a strobe does, in any state."""
@@ -175,7 +199,6 @@ class FramePath(wiring.Component):
                     self.looping.eq(0),
                 ]
                 m.next = "idle"
-                impossible = (self.head.tiles > MAX_TILES) | ~codecs.known
                 with m.If(begun & impossible):
                     m.d.sync += self.fault.eq(Fault.CONFIG)
                 with m.Elif(begun):
@@ -191,19 +214,18 @@ class FramePath(wiring.Component):
             with m.State("idle"):
                 begin()
             with m.State("settle"):
+                m.d.comb += settling.eq(1)
                 with m.If(settle != _SETTLE):
                     m.d.sync += settle.eq(settle + 1)
                 with m.Elif(idle):
                     m.next = "start"
                 begin()
             with m.State("start"):
-                m.d.comb += [
-                    self.running.eq(1),
-                    codecs.encode.eq(to_write | to_loop),
-                    writer.start.eq(to_write),
-                    reader.start.eq(to_read),
-                    codecs.decode.eq(to_read | to_loop),
-                ]
+                m.d.comb += [self.running.eq(1), starting.eq(1)]
+                m.next = "started"
+                begin()
+            with m.State("started"):  # the strobes are there
+                m.d.comb += self.running.eq(1)
                 m.next = "run"
                 begin()
             with m.State("run"):

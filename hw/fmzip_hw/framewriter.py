@@ -119,37 +119,37 @@ class FrameWriter(wiring.Component):
         wiring.connect(m, composer.index, wiring.flipped(self.index))
         wiring.connect(m, writer.port, wiring.flipped(self.port))
         words = composer.o
-        moved = Signal()
+        moved, ended = Signal(), Signal()
+        passing = Signal()  # a register, since the codec's memory waits for it
         first_tile = register(m, self.base + composer.first)
         m.d.comb += [
             composer.head.eq(self.head),
             composer.start.eq(self.start),
             self.words.eq(composer.words),
             writer.i.payload.eq(words.payload.data),
+            writer.i.valid.eq(words.valid & passing),
+            words.ready.eq(writer.i.ready & passing),
             moved.eq(words.valid & words.ready),
+            ended.eq(moved & words.payload.last),
         ]
-
-        def pass_on() -> None:
-            m.d.comb += [writer.i.valid.eq(words.valid), words.ready.eq(writer.i.ready)]
+        with m.If(ended):
+            m.d.sync += passing.eq(0)
 
         with m.FSM():
             with m.State("idle"), m.If(self.start):
                 m.d.comb += [writer.load.eq(1), writer.address.eq(first_tile)]
-                m.d.sync += self.done.eq(0)
+                m.d.sync += [self.done.eq(0), passing.eq(1)]
                 m.next = "tiles"
-            with m.State("tiles"):
-                pass_on()
-                with m.If(moved & words.payload.last):
-                    m.next = "flush tiles"
+            with m.State("tiles"), m.If(ended):
+                m.next = "flush tiles"
             with m.State("flush tiles"):
                 m.d.comb += [writer.flush.eq(1), writer.address.eq(self.base)]
                 with m.If(writer.empty):
                     m.d.comb += writer.load.eq(1)
+                    m.d.sync += passing.eq(1)
                     m.next = "head"
-            with m.State("head"):
-                pass_on()
-                with m.If(moved & words.payload.last):
-                    m.next = "flush head"
+            with m.State("head"), m.If(ended):
+                m.next = "flush head"
             with m.State("flush head"):
                 m.d.comb += writer.flush.eq(1)
                 with m.If(writer.empty):

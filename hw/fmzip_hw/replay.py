@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from fmzip.regs import Replay as Kind
 from fmzip.regs import bits
 from fmzip_hw.memport import PORT_BITS
-from fmzip_hw.pipeline import register_flag
+from fmzip_hw.pipeline import register, register_flag
 
 CHECK_BITS = 32
 _SETTLE = 4  # cycles from a strobe until what it has begun is busy
@@ -66,14 +66,15 @@ class Replay(wiring.Component):
         over = settled & register_flag(m, settled & ~self.path_busy & ~self.raw_busy)
         fault = register_flag(m, self.fault)
         none_left = (settle != 0) & register_flag(m, left < 2)
-        final = register_flag(m, self.done + 1 == self.passes)
+        final = register_flag(m, register(m, self.done + 1) == self.passes)
         same = register_flag(m, self.check == first_check)
+        start = register_flag(m, self.start) & register_flag(m, self.passes != 0)
         m.d.comb += self.raw.eq(self.busy & (kind == Kind.RAW))
         with m.If(self.item_valid):
             folded = self.item[:CHECK_BITS] ^ self.item[CHECK_BITS:]
             m.d.sync += self.check.eq(Cat(self.check[-1], self.check[:-1]) ^ folded)
         with m.FSM():
-            with m.State("idle"), m.If(self.start & (self.passes != 0)):
+            with m.State("idle"), m.If(start):
                 m.d.sync += [
                     kind.eq(self.kind),
                     self.busy.eq(1),

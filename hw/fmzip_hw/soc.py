@@ -26,7 +26,7 @@ from fmzip_hw.csr import RegisterFile
 from fmzip_hw.framepath import FramePath
 from fmzip_hw.memport import MemoryPort, PortSlice, PortSwitch
 from fmzip_hw.meters import LatencyMeter
-from fmzip_hw.pipeline import register_flag
+from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.projectsize import ProjectionSize
 from fmzip_hw.projecttables import ProjectionWindow
 from fmzip_hw.ransencode import RING_SLOTS
@@ -181,10 +181,10 @@ class Soc(wiring.Component):
             registers.hold.eq(counters.hold),
             registers.r.frame_bytes.eq(path.words << exact_log2(PORT_BYTES)),
         ]
-        for register, build in (("build", self._build), ("projections", self._projection)):
+        for place, build in (("build", self._build), ("projections", self._projection)):
             for name, value in build.items():
-                field = bits(register, name)
-                word = getattr(registers.r, register)
+                field = bits(place, name)
+                word = getattr(registers.r, place)
                 m.d.comb += word[field.low : field.low + field.size].eq(value)
         # A frame is in memory when the chip has taken its last word.
         settling, wrote = Signal(), Signal()
@@ -276,22 +276,31 @@ class Soc(wiring.Component):
     ) -> None:
         """The events of every cycle. The host's own accesses to the memory are not counted."""
         path, port, events = self._path, switch.port, counters.events
-        request, host = port.request, Signal()
-        m.d.comb += host.eq((~path.running & ~self._raw.busy) | (switch.owner == _HOST))
-        asked = request.valid & request.ready & ~host
-        writes = request.payload.write
-        wrote = port.w.valid & port.w.ready & ~host
-        came = port.r.valid & port.r.ready
-        row = request.payload.address >> exact_log2(ROW_BYTES // PORT_BYTES)
+        request = port.request
+
+        def late(value: Value) -> Signal:
+            """Registers between what is counted and the counters; all events are as late."""
+            return register_flag(m, value)
+
+        host = late((~path.running & ~self._raw.busy) | (switch.owner == _HOST))
+        asks, granted = late(request.valid), late(request.ready)
+        writes = late(request.payload.write)
+        w_valid, w_ready = late(port.w.valid), late(port.w.ready)
+        r_valid, r_ready = late(port.r.valid), late(port.r.ready)
+        i_valid, i_ready = late(path.i.valid), late(path.i.ready)
+        o_valid, o_ready = late(path.o.valid), late(path.o.ready)
+        writing, reading = late(path.writing), late(path.reading)
+        asked, wrote, came = asks & granted & ~host, w_valid & w_ready & ~host, r_valid & r_ready
+        row = register(m, request.payload.address >> exact_log2(ROW_BYTES // PORT_BYTES))
         last_row, any_row = Signal.like(row), Signal()
         with m.If(asked):
             m.d.sync += [last_row.eq(row), any_row.eq(1)]
         begun = Signal()  # the decoder's first beat of the frame has been seen
-        with m.If(~path.reading):
+        with m.If(~reading):
             m.d.sync += begun.eq(0)
-        with m.Elif(path.o.valid):
+        with m.Elif(o_valid):
             m.d.sync += begun.eq(1)
-        moved_in = path.i.valid & path.i.ready
+        moved_in = i_valid & i_ready
         m.submodules.latency = latency = LatencyMeter()
         # Waiting for the host does not count: values are to come or go, but there is no piece. What
         # is still on its way to or from the memory does.
@@ -308,17 +317,17 @@ class Soc(wiring.Component):
             events.write_bytes.eq(Mux(wrote, PORT_BYTES, 0)),
             events.read_bytes.eq(Mux(came & ~host, PORT_BYTES, 0)),
             events.row_switches.eq(asked & (~any_row | (row != last_row))),
-            events.request_stalls.eq(request.valid & ~request.ready & ~host),
-            events.write_stalls.eq(port.w.valid & ~port.w.ready & ~host),
-            events.read_stalls.eq(port.r.valid & ~port.r.ready & ~host),
+            events.request_stalls.eq(asks & ~granted & ~host),
+            events.write_stalls.eq(w_valid & ~w_ready & ~host),
+            events.read_stalls.eq(r_valid & ~r_ready & ~host),
             events.encoder_beats.eq(moved_in),
-            events.encoder_stalls.eq(path.writing & path.i.valid & ~path.i.ready),
-            events.decoder_beats.eq(path.o.valid & path.o.ready),
-            events.decoder_stalls.eq(path.reading & begun & path.o.ready & ~path.o.valid),
-            events.codec_bits_in.eq(Mux(moved_in, Cat(0, 0, 0, path.taken), 0)),
-            events.codec_bits_out.eq(Mux(path.coded, 8 * PORT_BYTES, 0)),
-            latency.asked.eq(request.valid & request.ready & ~writes),
-            latency.words.eq(request.payload.words),
+            events.encoder_stalls.eq(writing & i_valid & ~i_ready),
+            events.decoder_beats.eq(o_valid & o_ready),
+            events.decoder_stalls.eq(reading & begun & o_ready & ~o_valid),
+            events.codec_bits_in.eq(Mux(moved_in, Cat(0, 0, 0, register(m, path.taken)), 0)),
+            events.codec_bits_out.eq(Mux(late(path.coded), 8 * PORT_BYTES, 0)),
+            latency.asked.eq(asks & granted & ~writes),
+            latency.words.eq(register(m, request.payload.words)),
             latency.came.eq(came),
             latency.counted.eq(~host),
             events.latency.eq(latency.latency),

@@ -12,7 +12,7 @@ from fmzip_hw.sectionmemory import SectionMemory
 from fmzip_hw.stream import CreditFifo, Slice
 from fmzip_hw.tiledrain import Drain, Judge
 
-# Words that may still come when a memory says that it has no room: about 30 beats are in the
+# Words that may still come when a memory says that it has no room: about 31 beats are in the
 # pipeline; one that fills a word of values per beat would need 11 bits of 16. Two bits of eight
 # at most are widths and bitmaps.
 _IN_FLIGHT = 24

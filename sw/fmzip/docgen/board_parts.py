@@ -47,14 +47,14 @@ def board_figures() -> str:
         ]
         lines.append((
             f"`{board}`", rows[0]["part"], rows[0]["lanes"], *cells,
-            f"{rows[0]['clock_mhz']:g}",
+            f"{rows[0]['clock_mhz']:g}", f"{rows[0]['asked_mhz']:g}",
             " / ".join(f"{row['fmax_mhz']:.1f}" for row in rows),
             " / ".join(f"{row['slack_ns']:.2f}" for row in rows),
             ", ".join(str(row["seed"]) for row in rows), commit,
         ))  # fmt: skip
     header = (
-        "board", "part", "lanes", "LUT", "FF", "DSP", "EBR", "MHz needed", "Fmax MHz", "slack ns",
-        "seeds", "commit",
+        "board", "part", "lanes", "LUT", "FF", "DSP", "EBR", "MHz needed", "MHz asked",
+        "Fmax MHz", "slack ns", "seeds", "commit",
     )  # fmt: skip
     tools = ", ".join(sorted({
         f"{name} {number}" for row in found for name, number in row["tools"].items()
