@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fmzip_hw.framecompose import FrameComposer
+from fmzip_hw.framecompose import FrameComposer, FrameWord
 from fmzip_hw.frameindex import WORD_BITS, IndexPort
 from fmzip_hw.layout import HeadLayout, word_layout
 from fmzip_hw.memory import BlockFifo
@@ -23,7 +23,7 @@ class PortWriter(wiring.Component):
     load, address : In, continue at this address; only while ``empty``
     i : In(stream of 64), words
     flush : In(1), no more words follow for now: write what is left of a row, too
-    empty : Out(1), the memory has taken all words
+    empty : Out(1), the memory has taken all words; a cycle late
     port : Out(MemoryPort)
     """
 
@@ -78,8 +78,9 @@ class PortWriter(wiring.Component):
             self.port.w.payload.eq(words.o.payload),
             self.port.w.valid.eq(words.o.valid & owes),
             words.o.ready.eq(self.port.w.ready & owes),
-            self.empty.eq((level == 0) & ~owes & ~entered & ~request.valid),
         ]
+        nothing = (level == 0) & ~owes & ~entered & ~request.valid
+        m.d.sync += self.empty.eq(nothing & ~(self.i.valid & self.i.ready))
         return m
 
 
@@ -115,10 +116,12 @@ class FrameWriter(wiring.Component):
         m = Module()
         m.submodules.composer = composer = FrameComposer()
         m.submodules.writer = writer = PortWriter()
+        m.submodules.cut = cut = Slice(FrameWord)  # between the FIFO and the tile index
         wiring.connect(m, wiring.flipped(self.i), composer.i)
         wiring.connect(m, composer.index, wiring.flipped(self.index))
+        wiring.connect(m, composer.o, cut.i)
         wiring.connect(m, writer.port, wiring.flipped(self.port))
-        words = composer.o
+        words = cut.o
         moved, ended = Signal(), Signal()
         passing = Signal()  # a register, since the codec's memory waits for it
         first_tile = register(m, self.base + composer.first)

@@ -126,8 +126,9 @@ class PortSwitch(wiring.Component):
                 with m.Case(k):
                     m.d.comb += [
                         requests.i.payload.eq(user.request.payload),
-                        requests.i.valid.eq(user.request.valid & room & ~draining & ~self.abort),
-                        user.request.ready.eq(requests.i.ready & room & ~draining & ~self.abort),
+                        # In the cycle of an abort, too: what is asked for then is owed.
+                        requests.i.valid.eq(user.request.valid & room & ~draining),
+                        user.request.ready.eq(requests.i.ready & room & ~draining),
                         port.w.payload.eq(user.w.payload),
                         port.w.valid.eq(Mux(draining, made_up, user.w.valid)),
                         user.w.ready.eq(port.w.ready & ~draining),
