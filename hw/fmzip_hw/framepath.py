@@ -169,7 +169,7 @@ class FramePath(wiring.Component):
         starting, strobes = Signal(), {}
         for name, needed in (("encode", encodes), ("decode", decodes), ("write", to_write),
                              ("read", to_read)):  # fmt: skip
-            strobes[name] = register_flag(m, starting & needed)
+            strobes[name] = register_flag(m, starting & needed & ~self.abort)
         m.d.comb += [
             codecs.encode.eq(strobes["encode"]),
             codecs.decode.eq(strobes["decode"]),
@@ -182,30 +182,34 @@ class FramePath(wiring.Component):
         idle = register(m, self.idle)
         stop = self.reset | begun
         m.d.sync += self.abort.eq(stop)  # a register, since it reaches thousands of others
+        another = register_flag(m, begun)  # and another frame is begun
+        with m.If(stop):
+            m.d.sync += [
+                to_write.eq(self.write),
+                to_read.eq(self.read & ~self.write),
+                to_loop.eq(self.loop & ~self.write & ~self.read),
+            ]
         # Of a configuration that is there before the strobe.
         impossible = register_flag(m, (self.head.tiles > MAX_TILES) | ~codecs.known)
 
         def begin() -> None:
-            """What a strobe does, in any state."""
-            with m.If(stop):
+            """What a strobe does, in any state, a cycle late."""
+            with m.If(self.abort):
                 m.d.sync += [
                     settle.eq(0),
-                    to_write.eq(self.write),
-                    to_read.eq(self.read & ~self.write),
-                    to_loop.eq(self.loop & ~self.write & ~self.read),
                     self.fault.eq(Fault.NONE),
                     self.writing.eq(0),
                     self.reading.eq(0),
                     self.looping.eq(0),
                 ]
                 m.next = "idle"
-                with m.If(begun & impossible):
+                with m.If(another & impossible):
                     m.d.sync += self.fault.eq(Fault.CONFIG)
-                with m.Elif(begun):
+                with m.Elif(another):
                     m.d.sync += [
-                        self.writing.eq(self.write),
-                        self.reading.eq(self.read & ~self.write),
-                        self.looping.eq(self.loop & ~self.write & ~self.read),
+                        self.writing.eq(to_write),
+                        self.reading.eq(to_read),
+                        self.looping.eq(to_loop),
                     ]
                     m.next = "settle"
 
