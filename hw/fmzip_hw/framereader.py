@@ -9,7 +9,7 @@ from fmzip_hw.frameparse import FrameParser
 from fmzip_hw.layout import HeadLayout, word_layout
 from fmzip_hw.memory import BlockFifo
 from fmzip_hw.memport import ADDRESS_BITS, PORT_BITS, ROW_WORDS, MemoryPort, to_row_end
-from fmzip_hw.pipeline import register
+from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.stream import Slice
 
 _DEPTH = 4 * ROW_WORDS
@@ -47,25 +47,28 @@ class PortReader(wiring.Component):
         address, left = Signal(ADDRESS_BITS), Signal(WORD_BITS)
         # The FIFO says that it is full four words early.
         room = Signal(range(_DEPTH), init=_DEPTH - 4)
-        claimed = Mux(request.valid & request.ready, request.payload.words, 0)
+        # A cycle late, for the way to the memory; the next request waits for it.
+        granted = register_flag(m, request.valid & request.ready)
+        claimed = Mux(granted, request.payload.words, 0)
         taken = Signal()
         m.d.sync += [taken.eq(self.o.valid & self.o.ready), room.eq(room - claimed + taken)]
         row = to_row_end(address)
-        with m.If(~request.valid):
+        with m.If(~request.valid & ~granted):
             m.d.sync += [
                 request.payload.address.eq(address),
                 request.payload.words.eq(Mux(left >= row, row, left)),
                 request.valid.eq((left != 0) & (room >= ROW_WORDS)),
             ]
-        with m.Elif(request.ready):
+        with m.If(request.valid & request.ready):
+            m.d.sync += request.valid.eq(0)
+        with m.If(granted):
             m.d.sync += [
-                request.valid.eq(0),
                 address.eq(address + request.payload.words),
                 left.eq(left - request.payload.words),
             ]
         with m.If(self.load):
             m.d.sync += [address.eq(self.address), left.eq(self.words), request.valid.eq(0)]
-        m.d.comb += self.idle.eq((left == 0) & ~request.valid)
+        m.d.comb += self.idle.eq((left == 0) & ~request.valid & ~granted)
         return m
 
 

@@ -9,7 +9,7 @@ from fmzip_hw.frameindex import WORD_BITS, IndexPort
 from fmzip_hw.layout import HeadLayout, word_layout
 from fmzip_hw.memory import BlockFifo
 from fmzip_hw.memport import ADDRESS_BITS, PORT_BITS, ROW_WORDS, MemoryPort, to_row_end
-from fmzip_hw.pipeline import register
+from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.stream import Slice
 
 _DEPTH = 4 * ROW_WORDS
@@ -51,13 +51,14 @@ class PortWriter(wiring.Component):
         entered = Signal()
         m.d.sync += entered.eq(self.i.valid & self.i.ready)
 
-        asked = request.valid & request.ready
-        claimed = Mux(asked, request.payload.words, 0)
+        # A cycle late, for the way to the memory; the next request waits for it.
+        granted = register_flag(m, request.valid & request.ready)
+        claimed = Mux(granted, request.payload.words, 0)
         moved = self.port.w.valid & self.port.w.ready
         m.d.sync += [
             level.eq(level + entered - claimed),
             owed.eq(owed + claimed - moved),
-            owes.eq(asked | (owes & ~(moved & (owed == 1)))),
+            owes.eq(granted | (owes & ~(moved & (owed == 1)))),
         ]
         row = to_row_end(address)
         with m.If(self.load):
@@ -65,21 +66,23 @@ class PortWriter(wiring.Component):
         # An offered request is held: it is made in one cycle and offered from the next. The last
         # word is waited for, or it would need a request of its own.
         rest = self.flush & (level != 0) & ~entered
-        with m.If(~request.valid):
+        with m.If(~request.valid & ~granted):
             m.d.sync += [
                 request.payload.write.eq(1),
                 request.payload.address.eq(address),
                 request.payload.words.eq(Mux(level >= row, row, level)),
                 request.valid.eq(~self.load & ((level >= row) | rest)),
             ]
-        with m.Elif(request.ready):
-            m.d.sync += [request.valid.eq(0), address.eq(address + request.payload.words)]
+        with m.If(request.valid & request.ready):
+            m.d.sync += request.valid.eq(0)
+        with m.If(granted):
+            m.d.sync += address.eq(address + request.payload.words)
         m.d.comb += [
             self.port.w.payload.eq(words.o.payload),
             self.port.w.valid.eq(words.o.valid & owes),
             words.o.ready.eq(self.port.w.ready & owes),
         ]
-        nothing = (level == 0) & ~owes & ~entered & ~request.valid
+        nothing = (level == 0) & ~owes & ~entered & ~request.valid & ~granted
         m.d.sync += self.empty.eq(nothing & ~(self.i.valid & self.i.ready))
         return m
 

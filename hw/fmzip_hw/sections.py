@@ -24,9 +24,10 @@ ValueWord = data.StructLayout({"data": WORD, "last": 1})
 def bitmap_length(m: Module, head: data.View) -> Value:
     """Bits of a block's bitmap, constant during a frame."""
     count: Value = Mux(head.options & OPTION_ZERO_BITMAP, BLOCK, 0)
+    is_bitmap = register(m, head.coder == Coder.BITMAP)
     for k in range(BLOCK):
         # One register each: a sum of nine terms in one cycle would be slow.
-        count = register(m, count + (head.keep[k] & (head.coder == Coder.BITMAP)))
+        count = register(m, count + (head.keep[k] & is_bitmap))
     return count[: (2 * BLOCK).bit_length()]
 
 
