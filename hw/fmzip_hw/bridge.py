@@ -21,6 +21,7 @@ from fmzip.regs import ident
 from fmzip_hw.bus import Bus
 from fmzip_hw.cobs import CobsDecoder, CobsEncoder, PacketByte
 from fmzip_hw.packets import PacketReceiver, PacketSender, RequestHead
+from fmzip_hw.pipeline import register
 from fmzip_hw.stream import Slice
 
 
@@ -101,7 +102,8 @@ class Bridge(wiring.Component):
         answer = Signal()  # no request before it is missing
         ahead = Signal(range(SEQUENCES))
         known = Signal()  # the request is one of this session
-        is_write, is_hello = head.op == Op.WRITE, head.op == Op.HELLO
+        # Known a cycle late, while the address is taken.
+        is_write, is_hello = (register(m, head.op == op) for op in (Op.WRITE, Op.HELLO))
         word, have = Signal(32), Signal()  # for the reply, read ahead
         m.d.comb += [
             ahead.eq(head.sequence - expected),

@@ -26,7 +26,7 @@ Bus = wiring.Signature({
 class BusSplitter(wiring.Component):
     """Selects a window by the upper four address bits; an address outside all reads as zero.
 
-    An access waits in a register on its way, and so does the answer: two cycles more.
+    An access waits in a register on its way, and so does the answer: three cycles more.
 
     Parameters
     ----------
@@ -48,18 +48,25 @@ class BusSplitter(wiring.Component):
         going = Signal(len(self._starts) + 1)  # to each window; the last bit: to none
         address = Signal(WINDOW_BITS)
         data, write = Signal.like(bus.data), Signal()
+        top = Signal(len(bus.address) - WINDOW_BITS)
         acks = Cat(Cat(window.ack for window in self.windows), Const(1))
         m.d.sync += bus.ack.eq((going & acks).any())
-        with m.If(bus.valid & ~going.any() & ~bus.ack):
+        idle = Signal(init=1)  # no access is going
+        begins = Signal()  # one has come, and goes to its window
+        m.d.sync += begins.eq(bus.valid & idle & ~begins & ~bus.ack)
+        with m.If(idle):
             m.d.sync += [address.eq(bus.address), data.eq(bus.data), write.eq(bus.write)]
-            with m.Switch(bus.address[WINDOW_BITS:]):
+            m.d.sync += top.eq(bus.address[WINDOW_BITS:])
+        with m.If(begins):
+            m.d.sync += idle.eq(0)
+            with m.Switch(top):
                 for k, start in enumerate(self._starts):
                     with m.Case(start >> WINDOW_BITS):
                         m.d.sync += going.eq(1 << k)
                 with m.Default():
                     m.d.sync += going.eq(1 << len(self._starts))
         with m.Elif((going & acks).any()):
-            m.d.sync += going.eq(0)
+            m.d.sync += [going.eq(0), idle.eq(1)]
         read: Value = Const(0, len(bus.read))
         for k, window in enumerate(self.windows):
             read = read | Mux(going[k], window.read, 0)
