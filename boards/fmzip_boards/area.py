@@ -24,7 +24,7 @@ from fmzip_hw.decoder import Decoder
 from fmzip_hw.encoder import Encoder
 from fmzip_hw.fmzdecoder import FmzDecoder
 from fmzip_hw.fmzencoder import FmzEncoder
-from fmzip_hw.gf2 import LayerEngine, SumEngine
+from fmzip_hw.gf2codec import Gf2Decoder, Gf2Encoder
 from fmzip_hw.huffcode import HuffmanCoder
 from fmzip_hw.pipeline import register
 from fmzip_hw.project import ProjectionEngine
@@ -54,9 +54,9 @@ COMPONENTS: dict[str, Callable[[int], wiring.Component]] = {
     "pcavlc-decoder": _of_8_lanes(lambda: ProjectionDecoder(PROJECTION)),
     "projection": _of_8_lanes(lambda: ProjectionEngine(PROJECTION)),
     "huffman": _of_8_lanes(HuffmanCoder),
-    # Of 64 channels in 4 bits: 8 planes of 512 inputs a cycle each, 8 integers a cycle.
-    "gf2-layer": _of_8_lanes(lambda: LayerEngine(8, 512, 256)),
-    "gf2-sums": _of_8_lanes(lambda: SumEngine(8, 256, 64)),
+    # Of up to 64 channels and 256 planes: 8 planes of 64 inputs, or 8 integers, in a cycle.
+    "gf2-encoder": _of_8_lanes(Gf2Encoder),
+    "gf2-decoder": _of_8_lanes(Gf2Decoder),
 }
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -21,7 +21,8 @@ _TOTAL = signed(THRESHOLD_BITS + 1)
 _OFFSET_BITS = 32
 _FIFO = 16
 
-TableWrite = data.StructLayout({"en": 1, "constant": 1, "address": 24, "data": PART_BITS})
+ENTRIES, CONSTANTS, RANGES = range(3)  # kinds of what is written
+TableWrite = data.StructLayout({"en": 1, "kind": 2, "address": 24, "data": PART_BITS})
 
 
 def _tree(m: Module, terms: Sequence[Value], every: int) -> tuple[Value, int]:
@@ -53,9 +54,9 @@ class LayerEngine(wiring.Component):
 
     Members
     -------
-    write : In(TableWrite). ``constant`` 0: a part of 32 weights, part 0 and 1 those that are 1, 2
+    write : In(TableWrite). ``kind`` 0: a part of 32 weights, part 0 and 1 those that are 1, 2
         and 3 those that are -1, of row r in word w of pass p:
-        ``address = ((p * words + w) * R + r) * 4 + part``, all four in order. ``constant`` 1: the
+        ``address = ((p * words + w) * R + r) * 4 + part``, all four in order. ``kind`` 1: the
         threshold of result ``address``; over GF(2) what is added
     xor : In(1), the rule is XOR; constant while there are positions
     words, passes : In, words of 64 planes, and passes of R results, of a position, less 1
@@ -95,13 +96,15 @@ class LayerEngine(wiring.Component):
             thresholds = BlockRam(THRESHOLD_BITS, self._passes)
             m.submodules[f"weights{k}"] = weights
             m.submodules[f"thresholds{k}"] = thresholds
-            mine = self.write.en & self.write.constant & self._is_row(self.write.address, k)
+            mine = (
+                self.write.en & (self.write.kind == CONSTANTS) & self._is_row(self.write.address, k)
+            )
             m.d.comb += [
                 weights.w_en.eq(part & (row == k)),
                 weights.w_addr.eq(word),
                 weights.w_data.eq(gathered),
                 weights.r_addr.eq(passes.address),
-                thresholds.w_en.eq(mine),
+                thresholds.w_en.eq(self.write.en & mine),
                 thresholds.w_addr.eq(self.write.address >> exact_log2(self._rows)),
                 thresholds.w_data.eq(self.write.data),
                 thresholds.r_addr.eq(passes.number),
@@ -114,9 +117,9 @@ class LayerEngine(wiring.Component):
         m.d.comb += [fifo.put.eq(done), fifo.payload.eq(Cat(made))]
         return m
 
-    def _is_row(self, address: Value, k: int) -> Value | int:
+    def _is_row(self, address: Value, k: int) -> Value:
         bits = exact_log2(self._rows)
-        return address[:bits] == k if bits else 1
+        return address[:bits] == k if bits else Const(1)
 
     def _gather(self, m: Module) -> tuple[Value, Value, Value, Value]:
         """Parts of a row's word, and when it is whole: its row and number."""
@@ -127,7 +130,7 @@ class LayerEngine(wiring.Component):
         part = write.address[:part_bits]
         with m.If(write.en):
             m.d.sync += parts[part].eq(write.data)
-        m.d.sync += whole.eq(write.en & ~write.constant & (part == _PARTS - 1))
+        m.d.sync += whole.eq(write.en & (write.kind == ENTRIES) & (part == _PARTS - 1))
         row = register(m, write.address[part_bits : part_bits + row_bits])
         return parts.as_value(), whole, row, register(m, write.address[part_bits + row_bits :])
 
@@ -171,9 +174,9 @@ class SumEngine(wiring.Component):
 
     Members
     -------
-    write : In(TableWrite). ``constant`` 0: two integers of 12 bits, in bits 0 to 11 and 16 to 27,
+    write : In(TableWrite). ``kind`` 0: two integers of 12 bits, in bits 0 to 11 and 16 to 27,
         of planes 2 k and 2 k + 1 of word w of value v:
-        ``address = (v * words + w) * A / 2 + k``, all of a word in order. ``constant`` 1: the
+        ``address = (v * words + w) * A / 2 + k``, all of a word in order. ``kind`` 1: the
         offset of value ``address``
     shift : In(5), constant while there are positions
     words, passes : In, words of A planes, and values, of a position, less 1
@@ -238,18 +241,18 @@ class SumEngine(wiring.Component):
         gathered = Signal(data.ArrayLayout(2 * PROJECTION_BITS, pairs), reset_less=True)
         last = (write.address[:bits] == pairs - 1) if bits else 1
         here = gathered[write.address[:bits]] if bits else gathered[0]
-        with m.If(write.en & ~write.constant):
+        with m.If(write.en & (write.kind == ENTRIES)):
             m.d.sync += here.eq(
                 Cat(write.data[:PROJECTION_BITS], write.data[16 : 16 + PROJECTION_BITS])
             )
         whole = Signal()
-        m.d.sync += whole.eq(write.en & ~write.constant & last)
+        m.d.sync += whole.eq(write.en & (write.kind == ENTRIES) & last)
         m.d.comb += [
             integers.w_en.eq(whole),
             integers.w_addr.eq(register(m, write.address[bits:])),
             integers.w_data.eq(gathered),
             integers.r_addr.eq(passes.address),
-            offsets.w_en.eq(write.en & write.constant),
+            offsets.w_en.eq(write.en & (write.kind == CONSTANTS)),
             offsets.w_addr.eq(write.address),
             offsets.w_data.eq(write.data),
             offsets.r_addr.eq(passes.number),

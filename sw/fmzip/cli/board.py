@@ -82,6 +82,8 @@ def area(
             "pcavlc-decoder",
             "projection",
             "huffman",
+            "gf2-encoder",
+            "gf2-decoder",
             "all",
         ],
         typer.Option(help="what to build"),
