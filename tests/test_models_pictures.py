@@ -200,6 +200,17 @@ def test_a_split_that_leaves_nothing_is_refused(calibration: int) -> None:
         split(10, calibration)
 
 
+def test_folds_are_different_pictures_and_together_all_of_them() -> None:
+    assert sorted(np.concatenate([split(12, 4, k)[0] for k in range(3)])) == list(range(12))
+    for half, other in (split(500, 250, 0), split(500, 250, 1)[::-1]):
+        assert half.tolist() == list(range(0, 500, 2))
+        assert other.tolist() == list(range(1, 500, 2))
+    with pytest.raises(ValueError, match="fold must be 0 to 1 for 250 of 500, not 2"):
+        split(500, 250, 2)
+    pictures = ArrayPictures("abcdef", np.arange(6), np.zeros((6, 4, 4, 1), np.uint8), reserved=4)
+    assert pictures.split(2, 1)[0].tolist() == [1, 3]
+
+
 def test_reserved_pictures_serve_for_calibration_only() -> None:
     stack = np.zeros((10, 4, 4, 1), np.uint8)
     pictures = ArrayPictures([str(k) for k in range(10)], np.arange(10), stack, reserved=6)

@@ -20,13 +20,14 @@ MODES = {1: "L", 3: "RGB"}  # Pillow's name of a picture with so many channels
 _RESIZE = 256 / 224  # torchvision: resize to 256, crop 224
 
 
-def split(n: int, calibration: int) -> tuple[np.ndarray, np.ndarray]:
+def split(n: int, calibration: int, fold: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the calibration pictures, evenly strided, and of all others.
 
     Parameters
     ----------
     n : number of pictures
     calibration : how many are for calibration, 1 to n - 1
+    fold : how far behind the first of every few they are: with half of all, 1 gives the other half
 
     Returns
     -------
@@ -34,14 +35,20 @@ def split(n: int, calibration: int) -> tuple[np.ndarray, np.ndarray]:
 
     Raises
     ------
-    ValueError : nothing would be left on one side
+    ValueError : nothing would be left on one side, or there is no such fold
     """
     if n < 2:
         raise ValueError(f"{n} pictures: at least two are needed, one for calibration")
     if not 1 <= calibration < n:
         raise ValueError(f"calibration must be 1 to {n - 1} of {n} pictures, not {calibration}")
-    chosen = np.arange(calibration) * n // calibration
+    chosen = _strided(n, calibration, fold)
     return chosen, np.setdiff1d(np.arange(n), chosen)
+
+
+def _strided(n: int, count: int, fold: int) -> np.ndarray:
+    if not 0 <= fold < n // count:
+        raise ValueError(f"fold must be 0 to {n // count - 1} for {count} of {n}, not {fold}")
+    return np.arange(count) * n // count + fold
 
 
 class Pictures(ABC):
@@ -81,9 +88,9 @@ class Pictures(ABC):
             pictures[k] = self._one(int(index)).reshape(shape[1:])
         return pictures
 
-    def split(self, calibration: int) -> tuple[np.ndarray, np.ndarray]:
+    def split(self, calibration: int, fold: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Calibration and evaluation indices of this collection, see ``split``."""
-        return split(len(self), calibration)
+        return split(len(self), calibration, fold)
 
     @abstractmethod
     def _one(self, index: int) -> np.ndarray:
@@ -108,13 +115,13 @@ class ArrayPictures(Pictures):
         self._pictures = pictures
         self.reserved = reserved
 
-    def split(self, calibration: int) -> tuple[np.ndarray, np.ndarray]:
+    def split(self, calibration: int, fold: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """As ``split``; where some are reserved, calibration uses these and evaluation the rest."""
         if not self.reserved:
-            return super().split(calibration)
+            return super().split(calibration, fold)
         if not 1 <= calibration <= self.reserved:
             raise ValueError(f"calibration must be 1 to {self.reserved}, not {calibration}")
-        chosen = np.arange(calibration) * self.reserved // calibration
+        chosen = _strided(self.reserved, calibration, fold)
         return chosen, np.arange(self.reserved, len(self))
 
     def _one(self, index: int) -> np.ndarray:

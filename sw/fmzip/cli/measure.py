@@ -62,6 +62,9 @@ def measure(
         str | None, typer.Option(metavar="X,X,X", help="of each channel, for pixels in 0..1")
     ] = None,
     std: Annotated[str | None, typer.Option(metavar="X,X,X", help="of each channel")] = None,
+    fold: Annotated[
+        int, typer.Option(min=0, help="which pictures calibrate; 1: those behind the usual ones")
+    ] = 0,
 ) -> None:
     """Measure bits, accuracy and DRAM energy of codecs on a network."""
     several = numbers_of(steps, "--steps") or (step,)
@@ -79,7 +82,7 @@ def measure(
     config = MeasureConfig(
         model, weights, images, tuple(name.strip() for name in codec.split(",")), limit,
         calibration, scales, several, masks, batch, workers, device, seed, resume, size,
-        *normalisation,
+        *normalisation, fold,
     )  # fmt: skip
     measurement = Measurement(config)
     try:

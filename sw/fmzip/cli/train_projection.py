@@ -52,6 +52,9 @@ def train_projection(
         str | None, typer.Option(metavar="X,X,X", help="of each channel, for pixels in 0..1")
     ] = None,
     std: Annotated[str | None, typer.Option(metavar="X,X,X", help="of each channel")] = None,
+    fold: Annotated[
+        int, typer.Option(min=0, help="which pictures are learned on, as with fmzip measure")
+    ] = 0,
 ) -> None:
     """Choose components of every map of a network, and learn the matrices that make them."""
     normalisation = numbers_of(mean, "--mean"), numbers_of(std, "--std")
@@ -69,6 +72,7 @@ def train_projection(
     config = TrainConfig(
         bits, Recipe(epochs, batch, rate, labels=labels, seed=seed), model, weights, images, name,
         calibration, scales, device, resume, known if known != Input() else None,
+        fold,
     )  # fmt: skip
     training = Training(config)
     found = with_bar(training.run, "maps and epochs")

@@ -73,12 +73,13 @@ class Making:
         self._config = config
         self._checkpoints: list[Checkpoint] = []
 
-    def open(self, what: str, progress: Progress) -> Opened:
+    def open(self, what: str, progress: Progress, fold: int = 0) -> Opened:
         """Network and pictures.
 
         Parameters
         ----------
         what : is made
+        fold : which pictures, see ``fmzip_models.pictures.split``
 
         Raises
         ------
@@ -93,7 +94,7 @@ class Making:
         count = config.calibration or min(CALIBRATION, max(1, len(pictures) // 4))
         indices = np.arange(len(pictures))
         if count != len(pictures):  # else nothing is left to evaluate: another collection does that
-            indices, _ = pictures.split(count)
+            indices, _ = pictures.split(count, fold)
         weights_hash = network_digest(network)
         about = {
             "what": what,

@@ -93,6 +93,7 @@ def manifest(
         "limit": config.limit,
         "batch": config.batch,
         "device": config.device,
+        "fold": config.fold,
     }
     return {
         "network": network.name,
@@ -123,6 +124,7 @@ def _command(config: "MeasureConfig") -> str:
         "codec": ",".join(str(_short(name)) for name in config.codecs),
         "limit": config.limit,
         "calibration": config.calibration,
+        "fold": config.fold or None,
         "scales": config.scales if config.scales != "max" else None,
         "masks": config.masks if config.masks != "calibrated" else None,
         "device": config.device if config.device != "cpu" else None,

@@ -58,6 +58,7 @@ class MeasureConfig:
     resume : directory for unfinished work, kept behind the run; None for the user's cache, where
         it is removed
     size, mean, std : of the pictures, see ``fmzip_models.spec.Input``
+    fold : which pictures calibrate, see ``fmzip_models.pictures.split``
     """
 
     model: str | None = None
@@ -77,6 +78,7 @@ class MeasureConfig:
     size: int | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    fold: int = 0
 
     def __post_init__(self) -> None:
         for name in ("limit", "calibration", "batch", "workers"):
@@ -205,7 +207,7 @@ def _split(pictures: Pictures, config: MeasureConfig) -> tuple[np.ndarray, np.nd
     if len(pictures) < 2:
         raise FmzipError("needs two pictures or more: some to calibrate on, others to evaluate")
     count = config.calibration or min(CALIBRATION, max(1, len(pictures) // 4))
-    calibration, evaluation = pictures.split(count)
+    calibration, evaluation = pictures.split(count, config.fold)
     if len(evaluation) == 0:
         raise FmzipError(f"all {len(pictures)} pictures are used for calibration: none is left")
     return calibration, evaluation[: config.limit]

@@ -71,6 +71,7 @@ class TrainConfig:
     recipe : of learning; without epochs the components stay as they are
     calibration : pictures that everything is made on; None for 64, or a quarter where these are few
     name : of the codec
+    fold : which pictures, see ``fmzip_models.pictures.split``
     """
 
     bits: float
@@ -84,6 +85,7 @@ class TrainConfig:
     device: str = "cpu"
     resume: Path | None = None
     input: Input | None = None
+    fold: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.bits <= 8:
@@ -118,7 +120,7 @@ class Training(Making):
 
     def _run(self, progress: Progress) -> CodecFile:
         config = self.config
-        job = self.open("projections", progress)
+        job = self.open("projections", progress, config.fold)
         known = self.checkpoint(job.about)
         learned = self.checkpoint({**job.about, "bits": config.bits, "recipe": vars(config.recipe)})
         network = job.network
