@@ -5,7 +5,7 @@ FMZIP := $(VENV)/bin/fmzip
 REAL := --model resnet18 --weights $(FMZIP_DATA)/resnet18.safetensors --images $(FMZIP_DATA)/photos
 BUDGETS := kl=0.03,kl=0.04,kl=0.05,lossless
 SOME := dctcm,dctcm-width,bits4,zvc,rle,ebpc,zstd,entropy
-OTHERS := ulx3s-45f ulx3s-12f icesugar-pro icepi-zero ecpix5-85f orangecrab-25f orangecrab-85f
+OTHERS := ulx3s-85f-pcavlc ulx3s-45f ulx3s-12f icesugar-pro icepi-zero ecpix5-85f orangecrab-25f orangecrab-85f
 # Workers of the tests run PyTorch side by side: threads that spin while they wait slow each other.
 export OMP_WAIT_POLICY := PASSIVE
 
@@ -75,7 +75,7 @@ results: setup  ## run again what the README's tables show (FMZIP_DATA=... names
 	$(if $(FMZIP_DATA),$(FMZIP) measure $(REAL) --codec pcavlc,pcavlc-2x2,entropy --steps 0.07,0.11,0.18 --json docs/results/measure-resnet18-projections.json)
 	$(if $(FMZIP_DATA),for net in resnet50 squeezenet1_0 mobilenet_v2_uint8; do $(FMZIP) measure --model $(FMZIP_DATA)/realdata.py:$$net --images $(FMZIP_DATA)/photos --limit 100 --codec $(SOME) --json docs/results/measure-$$net.json || exit 1; done)
 	$(if $(FMZIP_DATA),$(FMZIP) measure --model $(FMZIP_DATA)/realdata.py:cifar_resnet20 --images $(FMZIP_DATA)/cifar10_test1000.npz --codec $(SOME) --json docs/results/measure-cifar_resnet20.json)
-	for part in encoder decoder fmz-encoder fmz-decoder; do $(FMZIP) area --component $$part --json docs/results/area-$$part.json || exit 1; done
+	for part in encoder decoder fmz-encoder fmz-decoder projection pcavlc-encoder pcavlc-decoder huffman; do $(FMZIP) area --component $$part --json docs/results/area-$$part.json || exit 1; done
 	$(FMZIP) docs
 
 docs: setup  ## regenerate the generated parts of docs/ and README

@@ -49,6 +49,7 @@ class Top(Elaboratable):
             build=self._build,
             rans=board.rans,
             ring_slots=board.ring_slots,
+            projection=board.projection,
         )
         if part is None:
             m.submodules.memory = memory = BlockMemory(board.memory_log2)

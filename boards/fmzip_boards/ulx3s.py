@@ -1,9 +1,12 @@
 """ULX3S (Radiona): ECP5 12F to 85F, SDR SDRAM of 32 MiB or more, FT231X on USB."""
 
+from dataclasses import replace
+
 from amaranth.build import Attrs, Pins, Resource
 from amaranth_boards.ulx3s import ULX3S_12F_Platform, ULX3S_45F_Platform, ULX3S_85F_Platform
 
 from fmzip_boards.board import Board, with_resources
+from fmzip_hw.projectsize import ProjectionSize
 
 # The chip differs between runs of the board. This one's timing is the slowest of those that are
 # known, and of a chip with ten column bits half is used.
@@ -26,8 +29,18 @@ def _board(size: str, platform: type, lanes: int = 8, note: str = "") -> Board:
     )
 
 
+_85F = _board("85F", ULX3S_85F_Platform)
 BOARDS = (
-    _board("85F", ULX3S_85F_Platform),
+    _85F,
+    # The coders `huffman` and `rans` want more block RAM together than there is.
+    replace(
+        _85F,
+        name="ulx3s-85f-pcavlc",
+        title="ULX3S 85F, pcavlc and cap",
+        clock_hz=80_000_000,
+        projection=ProjectionSize(multipliers=16),
+        note="Marker: GP0. With the coder `huffman`.",
+    ),
     _board("45F", ULX3S_45F_Platform),
     # Eight lanes want 58 of its 56 block RAMs; four are twice as fast as the SDRAM.
     _board("12F", ULX3S_12F_Platform, 4, " nextpnr takes a 12F for the 25F that its die is."),

@@ -246,8 +246,9 @@ class ProjectionDecoder(wiring.Component):
         beats = beats[: exact_log2(self._values // BLOCK) + 1]
         reserved = Signal(range(depth + 1))
         room = Signal()
-        m.d.sync += reserved.eq(reserved + Mux(taken, beats, 0) - left)
-        # Seen late, so a position early.
+        more, less = register(m, Mux(taken, beats, 0)), register_flag(m, left)
+        m.d.sync += reserved.eq(reserved + more - less)
+        # Seen late, but a position takes as many cycles as there are multipliers.
         m.d.sync += room.eq(reserved + (beats + _SPARE) <= depth)
         with m.If(self.start):
             m.d.sync += reserved.eq(0)

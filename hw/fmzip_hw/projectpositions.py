@@ -131,6 +131,7 @@ class PositionValues(wiring.Component):
         head = self.head
         tail = register(m, head.channels[: exact_log2(BLOCK)])
         per_pixel = register(m, blocks_per_pixel(head))
+        last_of_pixel = register(m, per_pixel - 1)
         pixels = register(m, Mux(is_square(head), 3, 0))
         group, pixel, word = Signal.like(per_pixel), Signal(2), Signal(range(self._words))
         last_group = Signal()
@@ -145,7 +146,7 @@ class PositionValues(wiring.Component):
             sequencer.hold.eq(self.hold),
             sequencer.step.eq(whole),
             self.done.eq(sequencer.done),
-            last_group.eq(group == per_pixel - 1),
+            last_group.eq(group == last_of_pixel),
             self.take.eq(Mux(last_group & tail.any(), tail, BLOCK)),
             self.i.ready.eq(sequencer.valid & ~full.bit_select(page, 1) & ~pause),
             beat.eq(self.i.valid & self.i.ready),

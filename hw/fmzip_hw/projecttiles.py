@@ -187,14 +187,13 @@ class TileCoder(wiring.Component):
         reserved = Signal(range(2 * self._symbols))
         components = register(m, self.head.step)[: len(self.i_index) + 1]
         waste = plans.o.payload.symbols - 1
-        m.d.sync += reserved.eq(
-            reserved
-            + Mux(self.reserve, components, 0)
-            + Mux(self.reserve & self.reserve_last, lanes - 1, 0)
-            - Mux(read, lanes, 0)
-            - Mux(taken, waste[:lane_bits] if lane_bits else 0, 0)
+        last_too = register(m, components + (lanes - 1))
+        more = register(m, Mux(self.reserve, Mux(self.reserve_last, last_too, components), 0))
+        less = register(
+            m, Mux(read, lanes, 0) + Mux(taken, waste[:lane_bits] if lane_bits else 0, 0)
         )
-        # Seen late, so a position early.
+        m.d.sync += reserved.eq(reserved + more - less)
+        # Seen late, but a position takes as many cycles as there are multipliers.
         m.d.sync += self.room.eq(reserved + (components + lanes) <= self._symbols)
         m.d.sync += self.hold.eq(tiles >= _QUEUE)
 

@@ -26,6 +26,7 @@ from fmzip.tables import Coding, Tables
 
 VIRTUAL = "vboard:"
 _STUCK_S = 10.0  # a piece moves at most a few hundred kB
+_LEAST_HZ = 50e3  # of a virtual board on a busy machine: for what takes many cycles
 
 _FAULTS = {
     regs.Fault.HEAD_DIFFERS: "the head in memory is not the configured one",
@@ -63,6 +64,7 @@ class Device:
         self.port = port.rstrip(":")  # as messages name it
         self._tables: Tables | None = None  # that the board is known to have
         self._projections: dict[str, object] = {"write": None, "read": None}
+        self._pass_cycles = 0  # of what is staged, where the codec is slower than the memory
         self._port = Port(port, self.port)
         try:
             self._greet()
@@ -320,6 +322,14 @@ class Device:
         if whole > self.stage_beats:
             raise ValueError(f"a map of {len(beats)} beats, the stage holds {self.stage_beats}")
         self._configure_encoder(config, base, coding)
+        self._pass_cycles = 0
+        if isinstance(coding, ProjectionCoding):
+            rows = (
+                projload.rows_of(a, self.multipliers)
+                for a in (coding.forward, coding.tables.inverse)
+            )
+            positions = config.positions(config.height, config.width)
+            self._pass_cycles = positions * (sum(rows) + 8 * config.components)
         padding = np.zeros((whole - len(beats), BLOCK), np.uint8)
         self.write_words(regs.STAGE, np.concatenate((beats, padding)).tobytes())
         return len(beats)
@@ -374,7 +384,9 @@ class Device:
         fields = {"passes": passes, "kind": int(kind), "awake": int(awake)}
         self._set("replay", regs.value_of("replay", fields))
         time.sleep(silence_s)
-        self._wait("replaying", stuck_s=silence_s)
+        self._wait(
+            "replaying", stuck_s=_STUCK_S + silence_s + passes * self._pass_cycles / _LEAST_HZ
+        )
         done = self._register("replay_done")
         if done != passes or regs.fields_of("status", self._register("status"))["differs"]:
             raise FormatError(f"{self.port}: passes differ, {done} of {passes} were completed")

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fmzip.docgen.format_parts import table
 from fmzip.errors import FmzipError
 
 RESULTS = Path(__file__).parents[3] / "docs" / "results"
@@ -98,6 +99,35 @@ def area() -> str:
         f"lowest clock of the seeds. {peer['note']}",
     ]
     return "\n".join(lines)
+
+
+_PROJECTING = {
+    "projection": "products",
+    "pcavlc-encoder": "products",
+    "pcavlc-decoder": "products",
+    "huffman": "symbols",
+}
+
+
+def projection_area() -> str:
+    """Runs of `fmzip area` of the coder huffman."""
+    rows, groups = [], {}
+    for component, what in _PROJECTING.items():
+        groups[component] = found = load_result(f"area-{component}.json")["rows"]
+        cells = (
+            " / ".join(str(n) for n in sorted({row[kind] for row in found}))
+            for kind in ("lut4", "ff", "ebr", "dsp")
+        )
+        # One multiplier a DSP block; the Huffman coder has none, and a symbol a lane.
+        rate = max(row["dsp"] for row in found) or found[0]["lanes"]
+        rows.append(
+            (component, f"{rate} {what}", *cells,
+             " / ".join(f"{row['fmax_mhz']:.1f}" for row in found),
+             ", ".join(str(row["seed"]) for row in found))
+        )  # fmt: skip
+    header = ("component", "a cycle", "LUT4", "FF", "EBR", "DSP", "Fmax MHz", "seeds")
+    row = groups["projection"][0]
+    return table(header, rows) + f"\n\n{row['part']}, speed grade {row['speed']}, harness included."
 
 
 def speed() -> str:

@@ -54,6 +54,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "packets": register_parts.packets,
     "results": result_parts.results,
     "area": result_parts.area,
+    "projection-area": result_parts.projection_area,
     "speed": result_parts.speed,
     "core-registers": core_parts.core_registers,
     "core-fields": core_parts.core_fields,
