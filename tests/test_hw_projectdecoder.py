@@ -26,7 +26,7 @@ def test_frame_after_frame_is_decoded() -> None:
 
     async def bench(ctx):
         for n in range(6):
-            case = projection_case(7100 + n, 500)
+            case = projection_case(7100 + n, 350)
             page = n % 2
             await load_decoder(ctx, dut, case, page, page * 1024, 8, VALUES)
             await check_decoder(ctx, dut, case, page, feed=STALLS[n % 3], drain=STALLS[n % 4])
@@ -76,7 +76,7 @@ def test_damaged_words_cannot_stop_it() -> None:
     dut = ProjectionDecoder(ProjectionSize(8, 16384, VALUES))
 
     async def bench(ctx):
-        await damage(ctx, dut, range(6))
+        await damage(ctx, dut, range(3))
 
     simulate(dut, bench)
 
@@ -86,7 +86,7 @@ def test_hundreds_of_damaged_frames_cannot_stop_it() -> None:
     dut = ProjectionDecoder(ProjectionSize(8, 16384, VALUES))
 
     async def bench(ctx):
-        await damage(ctx, dut, range(6, 300))
+        await damage(ctx, dut, range(3, 300))
 
     simulate(dut, bench)
 

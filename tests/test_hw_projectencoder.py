@@ -16,8 +16,8 @@ def test_frame_after_frame_is_the_references(lanes: int) -> None:
     dut = ProjectionEncoder(ProjectionSize(8, 16384, VALUES, 4096, lanes))
 
     async def bench(ctx):
-        for n in range(8):
-            case = projection_case(7100 + 10 * lanes + n)
+        for n in range(5):
+            case = projection_case(7100 + 10 * lanes + n, 500)
             page = n % 2
             await load_encoder(ctx, dut, case, page, page * 1024, 8, VALUES)
             await check_encoder(ctx, dut, case, page, feed=STALLS[n % 3], drain=STALLS[n % 4])

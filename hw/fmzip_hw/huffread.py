@@ -251,9 +251,10 @@ class HuffmanReader(wiring.Component):
             self.o_index.eq(register(m, index)),
             self.o_last.eq(register(m, final)),
         ]
+        wrong = register_flag(m, bad | window.wrong)
         with m.If(self.start):
             m.d.sync += self.broken.eq(0)
-        with m.Elif(bad | window.wrong):
+        with m.Elif(wrong):
             m.d.sync += self.broken.eq(1)
         return m
 

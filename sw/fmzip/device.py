@@ -26,7 +26,7 @@ from fmzip.tables import Coding, Tables
 
 VIRTUAL = "vboard:"
 _STUCK_S = 10.0  # a piece moves at most a few hundred kB
-_LEAST_HZ = 50e3  # of a virtual board on a busy machine: for what takes many cycles
+_LEAST_HZ = 20e3  # of a virtual board on a busy machine: for what takes many cycles
 
 _FAULTS = {
     regs.Fault.HEAD_DIFFERS: "the head in memory is not the configured one",
@@ -64,7 +64,7 @@ class Device:
         self.port = port.rstrip(":")  # as messages name it
         self._tables: Tables | None = None  # that the board is known to have
         self._projections: dict[str, object] = {"write": None, "read": None}
-        self._pass_cycles = 0  # of what is staged, where the codec is slower than the memory
+        self._frame_cycles = 0  # of the configured frame, where the codec is what takes them
         self._port = Port(port, self.port)
         try:
             self._greet()
@@ -283,6 +283,7 @@ class Device:
             projection = projframe.check_projection(config, tables)
             self._configure(config, base)
             self._load_inverse(config, projection)
+            self._expect(config, projection.inverse)
         else:
             self._configure(config, base)
         beats = beat_count(config, self.lanes)
@@ -322,14 +323,6 @@ class Device:
         if whole > self.stage_beats:
             raise ValueError(f"a map of {len(beats)} beats, the stage holds {self.stage_beats}")
         self._configure_encoder(config, base, coding)
-        self._pass_cycles = 0
-        if isinstance(coding, ProjectionCoding):
-            rows = (
-                projload.rows_of(a, self.multipliers)
-                for a in (coding.forward, coding.tables.inverse)
-            )
-            positions = config.positions(config.height, config.width)
-            self._pass_cycles = positions * (sum(rows) + 8 * config.components)
         padding = np.zeros((whole - len(beats), BLOCK), np.uint8)
         self.write_words(regs.STAGE, np.concatenate((beats, padding)).tobytes())
         return len(beats)
@@ -384,9 +377,7 @@ class Device:
         fields = {"passes": passes, "kind": int(kind), "awake": int(awake)}
         self._set("replay", regs.value_of("replay", fields))
         time.sleep(silence_s)
-        self._wait(
-            "replaying", stuck_s=_STUCK_S + silence_s + passes * self._pass_cycles / _LEAST_HZ
-        )
+        self._wait("replaying", stuck_s=silence_s, passes=passes)
         done = self._register("replay_done")
         if done != passes or regs.fields_of("status", self._register("status"))["differs"]:
             raise FormatError(f"{self.port}: passes differ, {done} of {passes} were completed")
@@ -400,6 +391,7 @@ class Device:
                 f"behind it, not {base:#x}"
             )
         self._control("reset")  # whatever an interrupted call has left behind
+        self._frame_cycles = 0
         self._set("base", base)
         self._port.write(regs.REGISTER["head"].address, config.static_head(), wait=False)
         if config.rans:
@@ -421,8 +413,15 @@ class Device:
             self._load_forward(config, projecting)
             # A replay decodes, too.
             self._load_inverse(config, projecting.tables)
+            self._expect(config, projecting.forward, projecting.tables.inverse)
         else:
             self._configure(config, base)
+
+    def _expect(self, config: FrameConfig, *matrices: tuple[Affine, ...]) -> None:
+        """Allow for the time that the products of a frame take, and its symbols."""
+        positions = config.positions(config.height, config.width)
+        rows = sum(projload.rows_of(affines, self.multipliers) for affines in matrices)
+        self._frame_cycles = positions * (rows + 8 * config.components)
 
     def _load_forward(self, config: FrameConfig, coding: ProjectionCoding) -> None:
         """Load what the encoder needs, into page 0, unless the board has it."""
@@ -458,9 +457,10 @@ class Device:
     def _move(self, beats: int, *, encode: bool) -> None:
         self._set("piece", regs.value_of("piece", {"beats": beats, "encode": int(encode)}))
 
-    def _wait(self, flag: str, stuck_s: float = 0.0) -> None:
+    def _wait(self, flag: str, stuck_s: float = 0.0, passes: int = 1) -> None:
         """Wait until a flag of STATUS is 0; at least ``_STUCK_S`` if need be."""
-        stuck_s = max(stuck_s, _STUCK_S) * self._port.pace
+        rate_hz = self.clock_hz if self.tier == "measured" else _LEAST_HZ
+        stuck_s = max(stuck_s, _STUCK_S) * self._port.pace + passes * self._frame_cycles / rate_hz
         deadline = time.monotonic() + stuck_s
         while True:
             status = regs.fields_of("status", self._register("status"))
