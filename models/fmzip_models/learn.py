@@ -52,7 +52,7 @@ class Recipe:
 
     epochs: int = 8
     batch: int = 8
-    rate: float = 2e-4
+    rate: float = 1e-3
     features: float = 1.0
     labels: float = 0.0
     seed: int = 1
@@ -106,6 +106,8 @@ class Learned(nn.Module):
             spread = np.sqrt(np.maximum(variance, (step / 2) ** 2))
             white = vectors / spread[:, None]
             symbols = np.maximum(spread[: len(kept)] / step, 1)
+            # Of many inputs each moves a sum less.
+            white, symbols = white / np.sqrt(len(white)), symbols * np.sqrt(len(kept))
             parts = (white, white @ mean, symbols)
             self._units.append([torch.from_numpy(part).float() for part in parts])
         self._begin = [

@@ -35,7 +35,7 @@ def train_projection(
         int, typer.Option(min=0, help="passes over them; 0 keeps principal components")
     ] = 8,
     batch: Annotated[int, typer.Option(min=1, help="pictures for each step")] = 8,
-    rate: Annotated[float, typer.Option(help="of learning, at its highest")] = 2e-4,
+    rate: Annotated[float, typer.Option(help="of learning, at its highest")] = 1e-3,
     labels: Annotated[
         float, typer.Option(help="weight of the labels; 0 to learn without them")
     ] = 0.0,
