@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amaranth.hdl import ResetInserter, Signal
 from tests.projection_cases import random_affine
 from tests.stream_bench import simulate
 
@@ -146,6 +147,23 @@ def test_the_largest_sums_fit(sign: int) -> None:
         assert found == [exact, exact] == expected([affine], values)
 
     simulate(dut, bench)
+
+
+def test_what_is_loaded_outlasts_a_reset() -> None:
+    reset = Signal()
+    dut = ProjectionEngine(ProjectionSize(8, 4096, 64))
+    affine = random_affine(np.random.default_rng(7), 12, 16, 12)
+    values = np.random.default_rng(8).integers(-255, 256, (2, 16))
+
+    async def bench(ctx):
+        await load(ctx, dut, [affine], 1, 64, values=64)
+        ctx.set(reset, 1)
+        await ctx.tick()
+        ctx.set(reset, 0)
+        found, _, _ = await products(ctx, dut, values, 12, page=1)
+        assert found == expected([affine], values)
+
+    simulate(ResetInserter(reset)(dut), bench)
 
 
 def test_a_page_is_loaded_while_the_other_one_is_in_use() -> None:

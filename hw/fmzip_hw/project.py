@@ -99,7 +99,8 @@ class ProjectionEngine(wiring.Component):
         address = Signal(range(self._values))
         row = Signal(range(self._rows))
         ends = busy & (~reading | final) & (wait == 0)
-        bases = [Signal(range(self._rows), name=f"base{k}") for k in range(2)]
+        # What is loaded outlasts the reset that a frame begins with, and may come meanwhile.
+        bases = [Signal(range(self._rows), name=f"base{k}", reset_less=True) for k in range(2)]
         for k, base in enumerate(bases):
             with m.If(write_of(self.write, self._first) & (self.write.address[0] == k)):
                 m.d.sync += base.eq(self.write.data)
@@ -175,7 +176,7 @@ class ProjectionEngine(wiring.Component):
                 Cat(write.data[:PROJECTION_BITS], write.data[16 : 16 + PROJECTION_BITS])
             )
         m.d.comb += [
-            memory.w_en.eq(register_flag(m, mine & (write.address[:pair_bits] == pairs - 1))),
+            memory.w_en.eq(register(m, mine & (write.address[:pair_bits] == pairs - 1))),
             memory.w_addr.eq(register(m, write.address[pair_bits:])),
             memory.w_data.eq(gathered),
             memory.r_en.eq(1),
