@@ -126,3 +126,25 @@ def _costs(found: dict[str, Any]) -> tuple[str, ...]:
         f"{part['break_even_fpga_pj_per_bit']:.0f}",
         f"{part['break_even_pj_per_bit']:.0f}",
     )
+
+
+def planes_area() -> str:
+    """Size of the gateware, and what a value in each cycle would take, of 4 bits a value."""
+    rows = []
+    for path in sorted(RESULTS.glob("area-gf2-*.json"), reverse=True):
+        for row in load_result(path.name)["rows"]:
+            name = row["component"]
+            for values in (16, 64):
+                passes = values * 4 // fmt.BLOCK
+                # A position's cycles over its values, see Gf2Encoder and Gf2Decoder.
+                cycles = passes / fmt.BLOCK if name == "gf2-encoder" else passes
+                rows.append((
+                    name, row["part"], row["seed"], row["lut4"], row["ff"], row["ebr"], row["dsp"],
+                    f"{row['fmax_mhz']:.1f}", values, f"{cycles:g}",
+                    f"{row['fmax_mhz'] / cycles:.1f}", f"{row['lut4'] * cycles:.0f}",
+                ))  # fmt: skip
+    header = (
+        "component", "part", "seed", "LUT4", "FF", "EBR", "DSP", "Fmax MHz", "channels",
+        "cycles a value", "Mvalue/s", "LUT4 per value per cycle",
+    )  # fmt: skip
+    return table(header, rows)

@@ -43,6 +43,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "projection-example": projection_parts.projection_example,
     "gf2-limits": gf2_parts.gf2_limits,
     "gf2-example": gf2_parts.gf2_example,
+    "planes": gf2_parts.planes,
+    "planes-area": gf2_parts.planes_area,
     "windows": register_parts.windows,
     "register-table": register_parts.register_table,
     "register-fields": register_parts.register_fields,
