@@ -29,7 +29,7 @@ _CELLS = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "ebr": "DP16KD", "dsp": "MU
 # needed stays the board's own clock.
 MARGIN = 1.15
 # Of one netlist of the ULX3S-85F this placer's wires are a fifth shorter than those of the default
-# one, and 4 kinds of paths are longer than 9.2 ns in place of 19.
+# one, and 6 kinds of paths are longer than 9.2 ns in place of 19.
 _PLACER = ("--placer", "static")
 _TABLES = ("format", "protocol", "regs", "sdram", "tables")
 
