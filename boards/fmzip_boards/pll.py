@@ -13,8 +13,8 @@ _VCO = (400.0, 800.0)
 _MIDDLE = sum(_VCO) / 2
 _DIVIDER_MAX = 128
 _FEEDBACK_MAX = 80
-# Cycles of a lock before the clock is used. With eight registers nextpnr makes the clock in front of
-# the gate a global one, from which it finds no way to the gate on the die of 12F and 25F.
+# Cycles of a lock before the clock is used. With eight registers nextpnr makes the clock in front
+# of the gate a global one, from which it finds no way to the gate on the die of 12F and 25F.
 _STEADY = 4
 
 
