@@ -78,6 +78,7 @@ class RefreshDebt(wiring.Component):
     ref : In(1), REF is given
     calm : In(1), nobody has asked for a while
     between : In(1), no request is under way
+    left : Out, cycles until one more is owed
     owed : Out, how many
     soon : Out(1), begin no further request
     go : Out(1), make them now; falls when the last one is given
@@ -91,6 +92,7 @@ class RefreshDebt(wiring.Component):
             "ref": In(1),
             "calm": In(1),
             "between": In(1),
+            "left": Out(range(cycles.refi), init=cycles.refi - 1),
             "owed": Out(range(2 * POSTPONED_MAX)),
             "soon": Out(1),
             "go": Out(1),
@@ -100,17 +102,16 @@ class RefreshDebt(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         interval = self._cycles.refi
-        left = Signal(range(interval), init=interval - 1)
         due = Signal()
         m.d.comb += [
-            due.eq(self.start & (left == 0)),
+            due.eq(self.start & (self.left == 0)),
             self.soon.eq(self.owed >= SOON),
             self.late.eq(self.owed > POSTPONED_MAX),
         ]
         with m.If(self.start):
-            m.d.sync += left.eq(left - 1)
+            m.d.sync += self.left.eq(self.left - 1)
         with m.If(due):
-            m.d.sync += left.eq(interval - 1)
+            m.d.sync += self.left.eq(interval - 1)
         with m.If(due & ~self.ref & (self.owed != 2 * POSTPONED_MAX - 1)):
             m.d.sync += self.owed.eq(self.owed + 1)
         with m.Elif(self.ref & ~due & (self.owed != 0)):

@@ -15,11 +15,14 @@ from fmzip_hw import (
     frameparse,
     framewriter,
     memory,
+    sdram,
+    sdrampower,
     sections,
 )
 from fmzip_hw import stream as hw_stream
 from fmzip_sim.formal.axilite import Handshakes
 from fmzip_sim.formal.packing import EveryBit
+from fmzip_sim.formal.sdram import PowerUpOrder, Timing
 from fmzip_sim.formal.seed import original, seeded
 from fmzip_sim.formal.solve import Verdict, solve
 from fmzip_sim.formal.streams import CreditOrder, Held, InOrder
@@ -64,6 +67,18 @@ def _held(
     name: str, module: ModuleType, *arguments: Any, **options: Any
 ) -> Callable[[Modules], Any]:
     return lambda get: Held(getattr(get(module), name)(*arguments), **options)
+
+
+def _timing(part: str, clock_hz: float, cas: int, line: str, wrong: str = "") -> Proof:
+    """Of the SDRAM controller with a chip; its bug leaves a line out, or changes it."""
+    return Proof(
+        f"{part}-CL{cas}",
+        f"SdramController: timing, bank states and refresh of this chip at {clock_hz / 1e6:g} MHz",
+        lambda get: Timing(get(sdram), part, clock_hz, cas),
+        "prove",
+        18,
+        (sdram, line, wrong),
+    )
 
 
 _CONFIG = ("head", "multiplier", "base", "shift", "payload")  # constant while a frame is in work
@@ -223,5 +238,35 @@ PROOFS = (
             "held.eq(Mux(full, bits[self.word_bits :], merged)),",
             "held.eq(Mux(full, 0, merged)),",
         ),
+    ),
+    Proof(
+        "PowerUp",
+        "PRE, eight refreshes, MRS, each at its time, and an end",
+        lambda get: PowerUpOrder(get(sdrampower), "IS42S16160G-7"),
+        "bmc",
+        110,
+        (sdrampower, "m.d.sync += [wait.eq(t.rfc), ", "m.d.sync += [wait.eq(t.rp), "),
+    ),
+    _timing(
+        "IS42S16160G-7",
+        100e6,
+        2,
+        "now.valid & now.opened & may_column[now.bank] & ~(give.column & now.last)",
+        "now.valid & now.opened & ~(give.column & now.last)",
+    ),
+    _timing("IS42S16160G-7", 133e6, 3, "bus.start.eq(give.read),"),
+    _timing(
+        "MT48LC16M16A2-7E",
+        133e6,
+        2,
+        "sleep.quiet.eq(quiet & ~collector.busy & ~self.port.request.valid),",
+        "sleep.quiet.eq(1),",
+    ),
+    _timing(
+        "W9825G6JH-6",
+        133e6,
+        3,
+        "refreshes.eq(power_up.done & sleep.awake & debt.go),",
+        "refreshes.eq(power_up.done & sleep.awake & debt.go & ~queue.now.valid),",
     ),
 )

@@ -70,7 +70,7 @@ def export(
         "tb/fmzip_tb_cores.vh": bench_cores(codec, axi=axi, tables=known.tables),
         "sw/fmzip_core.h": texts.c_header(),
         "regs/fmzip_core.rdl": texts.system_rdl(),
-        f"fmzip_{codec}.core": texts.fusesoc(codec, axi=axi),
+        f"fmzip_{codec}.core": texts.fusesoc(codec, found.files, axi=axi),
         "README.md": readme(codec, lanes, axi=axi),
         **{f"constraints/{name}": text for name, text in texts.constraints(axi=axi).items()},
     }

@@ -1,5 +1,7 @@
 """Files of an exported core that follow from tables: registers, bench, packaging."""
 
+from collections.abc import Iterable
+
 from fmzip import __version__
 from fmzip import format as fmt
 from fmzip.format import HEAD, Coder, Transform
@@ -79,8 +81,13 @@ def _field(name: str) -> str:
     return f"\\{name}" if name in ("all", "abstract", "default", "alias") else name
 
 
-def fusesoc(codec: str, *, axi: bool) -> str:
-    """A FuseSoC core file."""
+def fusesoc(codec: str, vectors: Iterable[str], *, axi: bool) -> str:
+    """A FuseSoC core file; its bench reads the files named ``vectors``."""
+    hex_files = "\n".join(
+        f"      - tb/vectors/{name}: {{copyto: vectors/{name}}}"
+        for name in sorted(vectors)
+        if name.endswith(".hex")
+    )
     rtl = "\n".join(f"      - rtl/{core_name(codec, side)}.v" for side in SIDES)
     return f"""CAPI=2:
 # {_LICENCE}
@@ -99,6 +106,10 @@ filesets:
       - tb/fmzip_tb.v
       - tb/fmzip_icarus.v
     file_type: verilogSource
+  vectors:
+    files:
+{hex_files}
+    file_type: user
 
 targets:
   default: &default
@@ -111,12 +122,12 @@ targets:
     toplevel: {core_name(codec, "decoder")}
   sim:
     <<: *default
-    filesets: [rtl, bench]
+    filesets: [rtl, bench, vectors]
     toplevel: fmzip_icarus
-    default_tool: icarus
-    tools:
-      icarus:
-        iverilog_options: [-g2005]
+    flow: sim
+    flow_options:
+      tool: icarus
+      iverilog_options: [-g2005]
 """
 
 

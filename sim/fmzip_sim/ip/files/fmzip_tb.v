@@ -210,20 +210,21 @@ module fmzip_tb (input wire clk);
     if (!rst) begin
       if (bad) begin
         $display("FAIL");
-        $finish;
+        $fatal;
       end else if (now > `FMZIP_LIMIT) begin
         $display("FAIL: not done after %0d cycles; %0d words of the encoder, %0d beats of the decoder",
                  now, enc_count, dec_count);
-        $finish;
+        $fatal;
       end else if (enc_done && dec_done) begin
-        if (enc_count != `FMZIP_ENC_OUT || dec_count != `FMZIP_DEC_OUT)
+        if (enc_count != `FMZIP_ENC_OUT || dec_count != `FMZIP_DEC_OUT) begin
           $display("FAIL: %0d words of the encoder, %0d beats of the decoder", enc_count, dec_count);
-        else begin
+          $fatal;
+        end else begin
           $display("encoder: %0d beats in %0d cycles", enc_beats, enc_last - enc_first + 1);
           $display("decoder: %0d beats in %0d cycles", dec_beats, dec_last - dec_first + 1);
           $display("PASS: %0d words, %0d beats, %0d cycles", enc_count, dec_count, now);
+          $finish;
         end
-        $finish;
       end
     end
 endmodule
