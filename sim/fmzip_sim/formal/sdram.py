@@ -85,7 +85,7 @@ class Timing(wiring.Component):
     def _banks(self, inside: Any) -> list[Any]:
         return [getattr(inside, f"bank{k}") for k in range(1 << self._part.bank_bits)]
 
-    def _given(self, command: Command) -> Value:
+    def _given(self, command: Any) -> Value:
         pins = self._dut.pins
         return (Cat(pins.we_n, pins.cas_n, pins.ras_n) == command) & ~pins.cs_n
 
