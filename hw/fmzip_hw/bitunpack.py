@@ -37,23 +37,24 @@ class FieldUnpacker(wiring.Component):
     ----------
     bits : longest field
     count : most fields in a section
+    word : bits of a word, a power of two; at least four fields of any length that is used
 
     Members
     -------
     length : In, of each field, 1 to ``bits``; constant during a frame
     count : In(stream), fields of the next section; sections of no fields may be left out
-    i : In(stream of 64), words
+    i : In(stream of ``word``)
     o : Out(stream of bits), fields; bits beyond the length are those of the next field
     """
 
     latency = 4
 
-    def __init__(self, bits: int, count: int):
-        self._bits = bits
+    def __init__(self, bits: int, count: int, word: int = WORD):
+        self._bits, self._word = bits, word
         super().__init__({
             "length": In(range(bits + 1)),
             "count": In(stream.Signature(range(count + 1))),
-            "i": In(stream.Signature(WORD)),
+            "i": In(stream.Signature(word)),
             "o": Out(stream.Signature(bits)),
         })  # fmt: skip
 
@@ -61,9 +62,9 @@ class FieldUnpacker(wiring.Component):
         m = Module()
         left = Signal.like(self.count.payload)  # fields of the section that are still to come
         busy = Signal()  # left != 0
-        word, following = Signal(WORD), Signal(WORD)
+        word, following = Signal(self._word), Signal(self._word)
         word_valid, following_valid = Signal(), Signal()
-        position = Signal(ceil_log2(WORD))
+        position = Signal(ceil_log2(self._word))
         after = Signal(len(position) + 1)  # position + length
         beyond = after[-1]  # the field ends with the word or behind it
         crosses = beyond & after[:-1].any()

@@ -6,37 +6,38 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from fmzip.format import BLOCK, ESCAPE, TOTAL_BITS
+from fmzip.format import BLOCK, TOTAL_BITS
 from fmzip_hw.pairedtable import PairedTable, paired_tables
 from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.tables import STATISTIC_BITS, TOKEN_BITS, TokenWrite, write_layout
 
 _SLOTS = 4  # of a word
 _PLACE_BITS = 2
-_CODE_BITS = 4
+_LOW_BITS = 2
+_HIGH_BITS = TOKEN_BITS - _LOW_BITS
 _ADDRESS_BITS = STATISTIC_BITS + TOTAL_BITS - _PLACE_BITS
 
-
-def _decoded(code: int, place: int) -> tuple[int, bool]:
-    """What is added to the token of the first slot, and whether there is an escape instead.
-
-    Every token up to the limit has a frequency, so that the next slot has the same token, or the
-    next one, or 31. Bit k of the code is set where slot k + 1 has another token than slot k, and
-    bit 3 if the last of them is an escape.
-    """
-    bits = code & 7
-    if code & 8:
-        begins = bits.bit_length()
-        if place >= begins:
-            return 0, True
-        bits &= (1 << begins - 1) - 1
-    return (bits & ((1 << place) - 1)).bit_count(), False
+# Every token up to the limit has a frequency, so that the next slot has the same token, or the next
+# one, or 31, the escape. So the upper bits of a word's tokens have at most three values, the last
+# of three is that of the escape, and no sum is in the way of the address that a token is.
+_WordLayout = data.StructLayout({
+    "low": data.ArrayLayout(_LOW_BITS, _SLOTS),
+    "first": _HIGH_BITS,  # upper bits of the first slot
+    "second": _HIGH_BITS,  # the next value of the upper bits, if there is one
+    "steps": _SLOTS - 1,  # the upper bits change behind slot k
+})  # fmt: skip
 
 
 def _logic(index: Value, function: Callable[[int], int], bits: int) -> Value:
     """A function of a few bits as a table in logic."""
     rows = [sum((function(n) >> k & 1) << n for n in range(1 << len(index))) for k in range(bits)]
     return Cat(Const(row, 1 << len(index)).bit_select(index, 1) for row in rows)
+
+
+def _steps_before(index: int) -> int:
+    """From the word's steps, and above them the slot's place, to the number of its upper bits."""
+    steps, place = index & ((1 << _SLOTS - 1) - 1), index >> _SLOTS - 1
+    return min(2, (steps & ((1 << place) - 1)).bit_count())
 
 
 class TokenTables(wiring.Component):
@@ -57,43 +58,34 @@ class TokenTables(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        word_bits = TOKEN_BITS + _CODE_BITS
         words = paired_tables(
-            m, "words", word_bits, self._packed(m), [a[_PLACE_BITS:] for a in self.address]
+            m, "words", _WordLayout.size, self._packed(m), [a[_PLACE_BITS:] for a in self.address]
         )
-        for lane, word in enumerate(words):
+        for lane, bits in enumerate(words):
+            word = data.View(_WordLayout, bits)
             place = register(m, self.address[lane][:_PLACE_BITS], self.latency)
-            what = Cat(word[TOKEN_BITS:], place)
-
-            def plus(n: int) -> int:
-                return _decoded(n & 15, n >> _CODE_BITS)[0]
-
-            def escapes(n: int) -> int:
-                return _decoded(n & 15, n >> _CODE_BITS)[1]
-
-            token = (word[:TOKEN_BITS] + _logic(what, plus, _PLACE_BITS))[:TOKEN_BITS]
-            m.d.comb += self.tokens[lane].eq(Mux(_logic(what, escapes, 1), ESCAPE, token))
+            number = _logic(Cat(word.steps, place), _steps_before, 2)
+            high = Mux(number[1], ~0, Mux(number[0], word.second, word.first))
+            m.d.comb += self.tokens[lane].eq(Cat(word.low[place], high[:_HIGH_BITS]))
         return m
 
     def _packed(self, m: Module) -> data.View:
         """Writes of whole words."""
-        write, packed = self.write, Signal(write_layout(_ADDRESS_BITS, TOKEN_BITS + _CODE_BITS))
-        place = write.address[:_PLACE_BITS]
-        base, latest = Signal(TOKEN_BITS), Signal(TOKEN_BITS)
-        code = Signal(_CODE_BITS)
-        other = write.data != latest
+        write, packed = self.write, Signal(write_layout(_ADDRESS_BITS, _WordLayout.size))
+        place, high = write.address[:_PLACE_BITS], write.data[_LOW_BITS:]
+        word, latest = Signal(_WordLayout), Signal(_HIGH_BITS)
         with m.If(write.en):
-            m.d.sync += latest.eq(write.data)
+            m.d.sync += [latest.eq(high), word.low[place].eq(write.data[:_LOW_BITS])]
             with m.If(place == 0):
-                m.d.sync += [base.eq(write.data), code.eq(0)]
+                m.d.sync += [word.first.eq(high), word.steps.eq(0)]
             for k in range(1, _SLOTS):
-                with m.If((place == k) & other):
-                    m.d.sync += code[k - 1].eq(1)
-                    with m.If(write.data == ESCAPE):
-                        m.d.sync += code[3].eq(1)
+                with m.If((place == k) & (high != latest)):
+                    m.d.sync += word.steps[k - 1].eq(1)
+                    with m.If(~word.steps.any()):
+                        m.d.sync += word.second.eq(high)
         m.d.comb += [
             packed.en.eq(register_flag(m, write.en & (place == _SLOTS - 1))),
             packed.address.eq(register(m, write.address[_PLACE_BITS:])),
-            packed.data.eq(Cat(base, code)),
+            packed.data.eq(word),
         ]
         return packed

@@ -8,6 +8,7 @@ from typing import Any
 from fmzip_hw import (
     axilite,
     bitpack,
+    bitunpack,
     codecs,
     decoder,
     encoder,
@@ -21,6 +22,7 @@ from fmzip_hw import (
 )
 from fmzip_hw import stream as hw_stream
 from fmzip_sim.formal.axilite import Handshakes
+from fmzip_sim.formal.decoding import EveryField, NeverHangs
 from fmzip_sim.formal.packing import EveryBit
 from fmzip_sim.formal.sdram import PowerUpOrder, Timing
 from fmzip_sim.formal.seed import original, seeded
@@ -30,7 +32,12 @@ from fmzip_sim.formal.streams import CreditOrder, Held, InOrder
 Modules = Callable[[ModuleType], Any]  # gives a module, as it is or with a bug
 _HELD = "what is offered is held until it is taken"
 _ORDER = "nothing is lost, doubled or moved"
-_PRODUCTS = "t:$mul"  # a product may be anything: payloads are held whatever they are
+# What may be anything in a proof: selections of yosys by what they are.
+CUTS = {
+    "": "",
+    "products": "t:$mul",  # payloads are held whatever they are
+    "sums": "w:*crc.match w:*crc.crc",  # so that no frame has to be found whose sums are right
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Proof:
     build : makes the component with its assertions
     mode, depth : see ``solve``; a proof by induction holds for all times, the other so many cycles
     bug : module, a line of it, and what is put in its place; the proof must fail then
-    cut : see ``solve``
+    cut : what may be anything, of ``CUTS``
     """
 
     name: str
@@ -60,7 +67,7 @@ def check(proof: Proof, *, bug: bool = False) -> Verdict:
     """Run a proof, or look for its bug."""
     get = seeded(*proof.bug) if bug else original
     name = f"{proof.name}{'-bug' * bug}"
-    return solve(name, proof.build(get), proof.mode, proof.depth, cut=proof.cut)
+    return solve(name, proof.build(get), proof.mode, proof.depth, cut=CUTS[proof.cut])
 
 
 def _held(
@@ -204,7 +211,7 @@ PROOFS = (
             "m.d.comb += [self.o.valid.eq(buffer.o.valid & ~self.i.valid), "
             "self.o.payload.eq(buffer.o.payload), buffer.o.ready.eq(self.o.ready)]",
         ),
-        _PRODUCTS,
+        "products",
     ),
     Proof(
         "Decoder",
@@ -217,7 +224,7 @@ PROOFS = (
             "self.o.valid.eq(out.o.valid & ~empty),",
             "self.o.valid.eq(out.o.valid & ~empty & ~self.i.valid),",
         ),
-        _PRODUCTS,
+        "products",
     ),
     Proof(
         "AxiLite",
@@ -235,9 +242,27 @@ PROOFS = (
         10,
         (
             bitpack,
+            bitunpack,
             "held.eq(Mux(full, bits[self.word_bits :], merged)),",
             "held.eq(Mux(full, 0, merged)),",
         ),
+    ),
+    Proof(
+        "FieldUnpacker",
+        "every bit of a section comes out once, in its field, and in time",
+        lambda get: EveryField(get(bitunpack).FieldUnpacker(4, 15, 16), 16, 8),
+        "bmc",
+        13,
+        (bitunpack, "position.eq(after),", "position.eq(after[:-1] & ~(crosses & last)),"),
+    ),
+    Proof(
+        "FrameParser-end",
+        "whatever its words are, one is taken within 12 cycles, or the frame ends",
+        lambda get: NeverHangs(get(frameparse).FrameParser(), 12),
+        "bmc",
+        48,
+        (frameparse, "with m.If(length.last | length.bad):", "with m.If(1):"),
+        "sums",
     ),
     Proof(
         "PowerUp",

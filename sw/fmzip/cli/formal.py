@@ -54,7 +54,7 @@ def formal(
         print(f"{name}: {said}, {verdict.seconds:.0f} s{seen if bugs else ''}", flush=True)
         rows[name] = {
             "name": name, "claim": proof.claim, "mode": proof.mode, "depth": proof.depth,
-            "cut": bool(proof.cut), "holds": holds, "bug": proof.bug[1:],
+            "cut": proof.cut, "holds": holds, "bug": proof.bug[1:],
             "bug_found": None if found is None else not found.passed,
         }  # fmt: skip
         if json_file is not None:

@@ -13,7 +13,7 @@ def proofs() -> str:
         old, new = (" ".join(part.split()) for part in proof["bug"])
         rows.append((
             f"`{proof['name']}`", proof["claim"], f"{how}, {proof['depth']} {unit}",
-            "products" if proof["cut"] else "", "yes" if proof["holds"] else "**no**",
+            proof["cut"], "yes" if proof["holds"] else "**no**",
             f"`{_short(old)}` as `{_short(new)}`", "yes" if proof["bug_found"] else "**no**",
         ))  # fmt: skip
     return table(("proof", "claim", "mode and depth", "free", "holds", "seeded bug", "found"), rows)
