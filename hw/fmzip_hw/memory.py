@@ -184,9 +184,11 @@ class BlockFifo(wiring.Component):
         m = Module()
         payload = Value.cast(self.o.payload)
         m.submodules.ram = ram = BlockRam(len(payload), self._depth)
-        head, tail = Signal(range(self._depth)), Signal(range(self._depth))
+        head = Signal(range(self._depth))
+        tail = Signal(range(self._depth))
         count = Signal(range(self._depth + 1))  # payloads in the memory
-        some, full = Signal(), Signal()
+        some = Signal()
+        full = Signal()
         fetched = Signal()  # the memory's output is valid
         push, pop = Signal(), Signal()
         m.d.comb += [

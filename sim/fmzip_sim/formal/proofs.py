@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +24,7 @@ from fmzip_hw import (
 from fmzip_hw import stream as hw_stream
 from fmzip_sim.formal.axilite import Handshakes
 from fmzip_sim.formal.decoding import EveryField, NeverHangs
+from fmzip_sim.formal.inner import credit_inside, fifo_inside, slice_inside
 from fmzip_sim.formal.packing import EveryBit
 from fmzip_sim.formal.sdram import PowerUpOrder, Timing
 from fmzip_sim.formal.seed import original, seeded
@@ -101,9 +103,9 @@ PROOFS = (
     Proof(
         "Slice-order",
         _ORDER,
-        lambda get: InOrder(get(hw_stream).Slice(2), 2, 1),
-        "bmc",
-        12,
+        lambda get: InOrder(get(hw_stream).Slice(8), 2, 1, slice_inside),
+        "prove",
+        3,
         (hw_stream, "with m.If(~spare_valid):", "with m.If(1):"),
     ),
     Proof(
@@ -117,9 +119,9 @@ PROOFS = (
     Proof(
         "BlockFifo-order",
         _ORDER,
-        lambda get: InOrder(get(memory).BlockFifo(1, 4), 6, 3),
-        "bmc",
-        10,
+        lambda get: InOrder(get(memory).BlockFifo(4, 8), 10, 3, partial(fifo_inside, depth=8)),
+        "prove",
+        5,
         (memory, "full.eq(count >= self._depth - 2)", "full.eq(count > self._depth)"),
     ),
     Proof(
@@ -138,9 +140,9 @@ PROOFS = (
     Proof(
         "CreditFifo-order",
         _ORDER,
-        lambda get: CreditOrder(get(hw_stream).CreditFifo(1, 4), 6, 3),
-        "bmc",
-        10,
+        lambda get: CreditOrder(get(hw_stream).CreditFifo(4, 8), 10, 3, credit_inside),
+        "prove",
+        5,
         (hw_stream, "self.free.eq(places > 2)", "self.free.eq(1)"),
     ),
     Proof(
@@ -242,7 +244,6 @@ PROOFS = (
         10,
         (
             bitpack,
-            bitunpack,
             "held.eq(Mux(full, bits[self.word_bits :], merged)),",
             "held.eq(Mux(full, 0, merged)),",
         ),

@@ -1,5 +1,6 @@
 """The stream contract as assertions around any component."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,27 +97,43 @@ class InOrder(wiring.Component):
     Parameters
     ----------
     dut : the component
+    look : where payloads are inside, see ``fmzip_sim.formal.inner``; induction needs it
     """
 
-    def __init__(self, dut: Any, capacity: int, patience: int):
-        self.dut, self._capacity, self._patience = dut, capacity, patience
+    def __init__(self, dut: Any, capacity: int, patience: int, look: Callable[[Any], Any]):
+        self.dut, self._capacity, self._patience, self._look = dut, capacity, patience, look
         super().__init__({})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.d.comb += Assume(~ResetSignal())
-        m.submodules.dut = dut = self.dut
+        dut = self.dut
+        m.submodules.dut, *inner = self._look(dut)
+        dut._MustUse__used = True
         free(m, dut)
         began = Signal()
         m.d.sync += began.eq(1)
         for stream in streams_of(dut):
             held(m, stream, began, assume=stream.inward)
         put = dut.i.valid & dut.i.ready
-        in_order(m, put, Value.cast(dut.i.payload), dut.o, self._capacity, self._patience)
+        order = in_order(m, put, Value.cast(dut.i.payload), dut.o, self._capacity, self._patience)
+        _agree(m, order, *inner)
         return m
 
 
-def in_order(m: Module, put: Value, payload: Value, out: Any, capacity: int, patience: int) -> None:
+@dataclass(frozen=True)
+class Order:
+    """How many payloads are inside, and the marked one while it ``waits`` behind ``ahead``."""
+
+    inside: Signal
+    ahead: Signal
+    token: Signal
+    waits: Value
+
+
+def in_order(
+    m: Module, put: Value, payload: Value, out: Any, capacity: int, patience: int
+) -> Order:
     """Assert the order of what is put and what is taken; see ``InOrder``."""
     take, payload_out = out.valid & out.ready, Value.cast(out.payload)
     inside, ahead = Signal(range(capacity + 2)), Signal(range(capacity + 2))
@@ -138,25 +155,41 @@ def in_order(m: Module, put: Value, payload: Value, out: Any, capacity: int, pat
     with m.Elif(idle <= patience):
         m.d.sync += idle.eq(idle + 1)
     m.d.comb += Assert(idle <= patience)
+    return Order(inside, ahead, token, marked & ~gone)
 
 
 class CreditOrder(wiring.Component):
     """``InOrder`` around a ``CreditFifo``: reserved only while free, put only what was reserved."""
 
-    def __init__(self, dut: Any, capacity: int, patience: int):
-        self.dut, self._capacity, self._patience = dut, capacity, patience
+    def __init__(self, dut: Any, capacity: int, patience: int, look: Callable[[Any, Signal], Any]):
+        self.dut, self._capacity, self._patience, self._look = dut, capacity, patience, look
         super().__init__({})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.d.comb += Assume(~ResetSignal())
-        m.submodules.dut = dut = self.dut
+        dut, owed = self.dut, Signal(range(self._capacity + 2))
+        m.submodules.dut, *inner = self._look(dut, owed)
+        dut._MustUse__used = True
         free(m, dut)
         began = Signal()
         m.d.sync += began.eq(1)
         held(m, streams_of(dut)[0], began, assume=False)
-        owed = Signal(range(self._capacity + 2))
         m.d.sync += owed.eq(owed + dut.reserve - dut.put)
         m.d.comb += [Assume(~dut.reserve | dut.free), Assume(~dut.put | (owed != 0))]
-        in_order(m, dut.put, Value.cast(dut.payload), dut.o, self._capacity, self._patience)
+        payload = Value.cast(dut.payload)
+        order = in_order(m, dut.put, payload, dut.o, self._capacity, self._patience)
+        _agree(m, order, *inner)
         return m
+
+
+def _agree(m: Module, order: Order, inside: Value, rules: Any, at: Any) -> None:
+    """Assert that what is inside a component is what went in, and where it has to be."""
+    rules = [
+        *rules,
+        (1, order.inside == inside),
+        (order.waits, order.ahead < inside),
+        (order.waits, Value.cast(at(order.ahead)) == order.token),
+    ]
+    for when, rule in rules:
+        m.d.comb += Assert(~Value.cast(when).bool() | rule)
