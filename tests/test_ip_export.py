@@ -18,8 +18,10 @@ from fmzip_hw.synthesis import PREPARE, Part
 from fmzip_sim.emit import build_root, run_yosys
 from fmzip_sim.ip import texts
 from fmzip_sim.ip.export import export
+from fmzip_sim.ip.frames import random_frame
 from fmzip_sim.ip.names import readable
 from fmzip_sim.ip.readme import WRAPPER_LUT_MAX
+from fmzip_sim.ip.vectors import frame_files
 from fmzip_sim.ip.verilog import core_name, core_of
 
 ROOT = Path(__file__).parent.parent
@@ -42,6 +44,20 @@ def make(folder: Path, target: str, path: str = "") -> str:
     assert "\nPASS" in done.stdout
     assert "warning" not in (done.stdout + done.stderr).lower()
     return done.stdout
+
+
+def export_c(out: Path, codec: str, seeds: range) -> None:
+    """The C part of an exported folder, with other frames."""
+    sources = Path(texts.__file__).with_name("files")
+    for name in ("tb/vectors", "sw"):
+        (out / name).mkdir(parents=True)
+    shutil.copy(sources / "Makefile", out / "tb")
+    for path in [*sources.glob("*.c"), *sources.glob("*.h")]:
+        shutil.copy(path, out / "sw")
+    (out / "sw" / "fmzip_core.h").write_text(texts.c_header())
+    frames = [random_frame(codec, seed) for seed in seeds]
+    for name, data in frame_files(frames).items():
+        (out / "tb" / "vectors" / name).write_bytes(data)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +87,20 @@ def test_the_bench_fails_where_a_vector_is_wrong(axi: Path, tmp_path: Path) -> N
 
 
 def test_the_c_model_and_the_driver_agree_with_the_reference(axi: Path) -> None:
-    assert "PASS: 7 frames, 7 of them through the C model" in make(axi, "c")
+    assert "PASS: 7 frames through the driver and the C model" in make(axi, "c")
+
+
+def test_the_c_model_codes_what_the_codec_fmz_codes(tmp_path: Path) -> None:
+    export_c(tmp_path, "fmz", range(40))
+    assert "PASS: 40 frames through the driver and the C model" in make(tmp_path, "c")
+    tables = tmp_path / "tb" / "vectors" / "frame0.tables"
+    data = bytearray(tables.read_bytes())
+    data[0] ^= 1
+    tables.write_bytes(data)
+    command = ["make", "-C", str(tmp_path / "tb"), "c"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert "FAIL: frame 0: the encoder's model differs" in done.stdout
 
 
 def test_yosys_reads_the_verilog_without_a_warning(axi: Path) -> None:

@@ -18,8 +18,11 @@ from fmzip_sim.ip.verilog import SIDES, core_name, core_verilog
 _FILES = Path(__file__).with_name("files")
 _STATIC = {
     "tb": ("fmzip_tb.v", "fmzip_icarus.v", "main.cpp", "Makefile"),
-    "sw": ("fmzip.h", "fmzip.c", "fmzip_model.h", "fmzip_model.c", "test.c"),
-}
+    "sw": (
+        "fmzip.h", "fmzip.c", "fmzip_model.h", "fmzip_model.c", "fmzip_rans.h", "fmzip_rans.c",
+        "test.c",
+    ),
+}  # fmt: skip
 
 
 def export(

@@ -41,9 +41,6 @@ _TEXTS = {
   behind its command.""",
         "rate": """\
 - Throughput: a beat per cycle, but for 2 cycles between tiles; the bench prints its count.""",
-        "model": """\
-`sw/fmzip_model.c` is encoder and decoder in C, bit for bit; `make c` compares both with the frames
-in `tb/vectors`.""",
     },
     "fmz": {
         "limit": f"{TILE_SLOTS_MAX} slots of 8 symbols",
@@ -56,9 +53,6 @@ row, then of the lower one.""",
         "rate": """\
 - Throughput: up to 8 values per cycle, with gaps where maps have less than 64 channels or symbols
   are escapes; the bench prints its count.""",
-        "model": """\
-The C model covers the coders `width` and `bitmap`; the model of this codec is the Python reference,
-which made the vectors. `make c` tests the driver with them.""",
     },
 }  # fmt: skip
 _TABLE_PORTS = """\

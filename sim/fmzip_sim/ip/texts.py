@@ -1,6 +1,7 @@
 """Files of an exported core that follow from tables: registers, bench, packaging."""
 
 from collections.abc import Iterable
+from textwrap import wrap
 
 from fmzip import __version__
 from fmzip import format as fmt
@@ -14,7 +15,7 @@ _LICENCE = "SPDX-License-Identifier: Apache-2.0"
 _NUMBERS = (
     "MAGIC", "VERSION", "STATIC_BYTES", "CONFIG_BYTES", "INDEX_OFFSET", "INDEX_BYTES",
     "INDEX_OFFSET_BITS", "CRC_BYTES", "QUANT_SHIFT", "RANS_QUANT_SHIFT", "DEQUANT_SHIFT",
-    "DEQUANT_BITS", "INVERSE_SHIFT", "WIDTH_BITS", "WIDTH_MAX",
+    "DEQUANT_BITS", "INVERSE_SHIFT", "WIDTH_BITS", "WIDTH_MAX", "ESCAPES_MAX",
 )  # fmt: skip
 
 
@@ -44,6 +45,13 @@ def c_header() -> str:
     for field in HEAD:
         lines.append(f"#define FMZIP_AT_{field.name.upper()} {field.offset}")
         lines.append(f"#define FMZIP_SIZE_{field.name.upper()} {field.size}")
+    numbers = {
+        "CLASS_STARTS": fmt.CLASS_STARTS,
+        "PRICES": [0, *(fmt.price(f) for f in range(1, 256))],  # by frequency, in 1/16 bit
+    }
+    for name, found in numbers.items():
+        text = " \\\n    ".join(wrap(", ".join(map(str, found)), 90))
+        lines.append(f"#define FMZIP_{name} {{ \\\n    {text}}}")
     rows = ", \\\n    ".join("{" + ", ".join(map(str, row)) + "}" for row in fmt.DCT8)
     lines += [f"#define FMZIP_DCT8 {{ \\\n    {rows}}}", "", "#endif", ""]
     return "\n".join(lines)

@@ -41,15 +41,26 @@ def vectors(codec: str, lanes: int) -> Vectors:
         "decoder_out.hex": _beats_out(frames, lanes),
     }
     files = {name: "".join(f"{line}\n" for line in text).encode() for name, text in hexes.items()}
+    files |= frame_files(frames)
+    large = len(raster_beats(frames[0].values, frames[0].config, lanes)) // lanes
+    return Vectors(files, {name: len(text) for name, text in hexes.items()}, large)
+
+
+def frame_files(frames: Iterable[Frame]) -> dict[str, bytes]:
+    """Frames, their values, and what the coder rans needs beside them: what the C test reads."""
+    files = {}
     for number, frame in enumerate(frames):
         files[f"frame{number}.bin"] = frame.data
         # Raster order, channels last: what the C model takes.
         for what, values in (("values", frame.values), ("decoded", frame.decoded)):
             files[f"frame{number}.{what}"] = values.transpose(1, 2, 0).tobytes()
-        if frame.tables is not None:
-            files[f"frame{number}.tables"] = frame.tables.to_bytes()
-    large = len(raster_beats(frames[0].values, frames[0].config, lanes)) // lanes
-    return Vectors(files, {name: len(text) for name, text in hexes.items()}, large)
+        if frame.coding is not None:
+            files[f"frame{number}.tables"] = frame.coding.tables.to_bytes()
+            given = frame.coding.diffusion
+            files[f"frame{number}.diffusion"] = bytes(
+                (given.rounding, given.left, given.above, given.corner)
+            )
+    return files
 
 
 def of_step(config: FrameConfig) -> int:

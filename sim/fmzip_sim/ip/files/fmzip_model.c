@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fmzip_model.h"
+#include "fmzip_rans.h"
 
 #include <string.h>
 
@@ -137,31 +137,49 @@ static fmzip_extent place_of(const fmzip_config *c, uint32_t tile) {
     return e;
 }
 
-size_t fmzip_model_encode(const fmzip_config *c, const uint8_t *values, uint8_t *frame,
-                          size_t room) {
-    if (fmzip_check(c) || c->coder == FMZIP_CODER_RANS || room < fmzip_max_bytes(c)) return 0;
+/* A tile of the coders width and bitmap, without padding. */
+static size_t encode_tile(const pipeline *p, const uint8_t *values, const fmzip_extent *e,
+                          uint8_t *out, int *raw) {
+    const fmzip_config *c = p->c;
+    size_t burst = (size_t)1 << c->burst_log2, raw_size = (size_t)e->rows * e->cols * c->channels;
+    bit_writer w = {out, 0, 0};
+    code_tile(p, values, e, &w);
+    size_t size = w.bits / 8;
+    *raw = (raw_size + burst - 1) / burst <= (size + burst - 1) / burst;
+    if (*raw) {
+        size_t row_size = (size_t)e->cols * c->channels;
+        for (uint32_t row = 0; row < e->rows; row++) {
+            size_t first = (size_t)(e->row + row) * c->width + e->col;
+            memcpy(out + row * row_size, values + first * c->channels, row_size);
+        }
+        return raw_size;
+    }
+    w.room = size;
+    w.bits = 0;
+    code_tile(p, values, e, &w);
+    return size;
+}
+
+/* The tables are those that the head names. */
+static int named(const fmzip_config *c, const fmzip_coding *coding) {
+    if (!coding) return 0;
+    return (fmzip_crc32(coding->tables, coding->tables_size) & 0xffff) == c->tables;
+}
+
+size_t fmzip_model_encode(const fmzip_config *c, const fmzip_coding *coding, const uint8_t *values,
+                          uint8_t *frame, size_t room) {
+    int is_rans = c->coder == FMZIP_CODER_RANS;
+    if (fmzip_check(c) || room < fmzip_max_bytes(c) || (is_rans && !named(c, coding))) return 0;
     pipeline p = pipeline_of(c);
     size_t burst = (size_t)1 << c->burst_log2, head = fmzip_head_bytes(c), at = head;
     uint32_t tiles = fmzip_tiles(c);
     memset(frame, 0, room);
     for (uint32_t tile = 0; tile < tiles; tile++) {
         fmzip_extent e = place_of(c, tile);
-        size_t raw_size = (size_t)e.rows * e.cols * c->channels;
-        bit_writer w = {frame + at, 0, 0};
-        code_tile(&p, values, &e, &w);
-        size_t size = w.bits / 8;
-        int raw = (raw_size + burst - 1) / burst <= (size + burst - 1) / burst;
-        if (raw) {
-            for (uint32_t row = 0; row < e.rows; row++)
-                memcpy(frame + at + (size_t)row * e.cols * c->channels,
-                       values + ((size_t)(e.row + row) * c->width + e.col) * c->channels,
-                       (size_t)e.cols * c->channels);
-            size = raw_size;
-        } else {
-            w.room = size;
-            w.bits = 0;
-            code_tile(&p, values, &e, &w);
-        }
+        int raw = 0;
+        size_t size = is_rans ? fmzip_rans_encode(c, coding, values, &e, frame + at, room - at, &raw)
+                              : encode_tile(&p, values, &e, frame + at, &raw);
+        if (!size) return 0;
         put32(frame + FMZIP_INDEX_OFFSET + FMZIP_INDEX_BYTES * (size_t)tile,
               (uint32_t)((at - head) / burst) | (uint32_t)raw << FMZIP_INDEX_OFFSET_BITS);
         at += (size + burst - 1) / burst * burst;
@@ -233,9 +251,12 @@ static int decode_tile(const pipeline *p, const uint8_t *data, size_t size, cons
     return values_at <= 8 * size ? 0 : -1;
 }
 
-int fmzip_model_decode(const uint8_t *frame, size_t size, uint8_t *values) {
+int fmzip_model_decode(const uint8_t *frame, size_t size, const fmzip_coding *coding,
+                       uint8_t *values) {
     fmzip_config c;
-    if (fmzip_parse(frame, size, &c) || c.coder == FMZIP_CODER_RANS) return -1;
+    if (fmzip_parse(frame, size, &c)) return -1;
+    int is_rans = c.coder == FMZIP_CODER_RANS;
+    if (is_rans && !named(&c, coding)) return -1;
     pipeline p = pipeline_of(&c);
     size_t head = fmzip_head_bytes(&c);
     if (size < head) return -1;
@@ -246,7 +267,9 @@ int fmzip_model_decode(const uint8_t *frame, size_t size, uint8_t *values) {
         fmzip_extent e;
         if (fmzip_tile(frame, size, tile, &e)) return -1;
         const uint8_t *data = frame + e.offset;
-        if (e.raw) {
+        if (is_rans) {
+            if (fmzip_rans_decode(&c, coding, data, &e, values)) return -1;
+        } else if (e.raw) {
             if (e.bytes < (uint64_t)e.rows * e.cols * c.channels) return -1;
             for (uint32_t row = 0; row < e.rows; row++)
                 memcpy(values + ((size_t)(e.row + row) * c.width + e.col) * c.channels,
