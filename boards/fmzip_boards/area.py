@@ -31,6 +31,7 @@ from fmzip_hw.project import ProjectionEngine
 from fmzip_hw.projectdecoder import ProjectionDecoder
 from fmzip_hw.projectencoder import ProjectionEncoder
 from fmzip_hw.projectsize import ProjectionSize
+from fmzip_hw.raster import RasterToWire, WireToRaster
 from fmzip_hw.synthesis import PREPARE, Part
 
 
@@ -57,6 +58,8 @@ COMPONENTS: dict[str, Callable[[int], wiring.Component]] = {
     # Of up to 64 channels and 256 planes: 8 planes of 64 inputs, or 8 integers, in a cycle.
     "gf2-encoder": _of_8_lanes(Gf2Encoder),
     "gf2-decoder": _of_8_lanes(Gf2Decoder),
+    "raster-to-wire": RasterToWire,
+    "wire-to-raster": WireToRaster,
 }
 
 
