@@ -104,8 +104,8 @@ def _registers() -> tuple[Register, ...]:
         "multiplier",
         1,
         Access.WRITE,
-        f"encoder: round(2**{QUANT_SHIFT} / step), {MULTIPLIER_BITS} bits; coder rans: "
-        f"round(2**{RANS_QUANT_SHIFT} / step), with wht4 half of it",
+        f"encoder: round(2^{QUANT_SHIFT} / step), {MULTIPLIER_BITS} bits; coder rans: "
+        f"round(2^{RANS_QUANT_SHIFT} / step), with wht4 half of it",
     )
     add("head", STATIC_BYTES // WORD_BYTES, Access.WRITE, "static part of the frame's head")
     add(

@@ -280,8 +280,8 @@ def _map() -> tuple[Register, ...]:
         "multiplier",
         1,
         Access.WRITE,
-        f"round(2**{QUANT_SHIFT} / step), {MULTIPLIER_BITS} bits; coder RANS: "
-        f"round(2**{RANS_QUANT_SHIFT} / step), with wht4 half of it",
+        f"round(2^{QUANT_SHIFT} / step), {MULTIPLIER_BITS} bits; coder RANS: "
+        f"round(2^{RANS_QUANT_SHIFT} / step), with wht4 half of it",
     )
     add(
         "diffusion",

@@ -13,7 +13,19 @@ def measured() -> str:
     runs = [load_result(path.name) for path in sorted(RESULTS.glob("measure-*.json"))]
     if not runs:
         raise FmzipError(f"{RESULTS}: no measure-*.json; make results writes them")
-    return "\n\n".join(f"### {_title(run)}\n\n{_table(run)}\n\n{_made_with(run)}" for run in runs)
+    return "\n\n".join(_section(run) for run in runs)
+
+
+def _section(run: dict[str, Any]) -> str:
+    codecs = list(dict.fromkeys(name.split("@")[0] for name in run["codecs"]))
+    shown = ", ".join(codecs[:4]) + (" and others" if len(codecs) > 4 else "")
+    heading = f"### {_network(run)}: {shown}"
+    return f"{heading}\n\n{_title(run)}\n\n{_table(run)}\n\n{_made_with(run)}"
+
+
+def _network(run: dict[str, Any]) -> str:
+    """Its name, without the file of a user's model."""
+    return str(run["manifest"]["network"]).split(":")[-1]
 
 
 def headline() -> str:
@@ -25,7 +37,7 @@ def headline() -> str:
 def _title(run: dict[str, Any]) -> str:
     base = run["baseline"]
     return (
-        f"{run['manifest']['network']}, {base['pictures']} pictures: top-1 "
+        f"{_network(run)}, {base['pictures']} pictures: top-1 "
         f"{base['float_top1']:.1f} % float, {base['int8_top1']:.1f} % int8"
     )
 
