@@ -78,7 +78,8 @@ results: setup  ## run again what the README's tables show (FMZIP_DATA=... names
 	$(if $(FMZIP_DATA),$(FMZIP) hil $(REAL) --limit 1 --codec build/codecs/resnet18-cap-0.toml --json docs/results/hil-resnet18-cap.json)
 	$(if $(FMZIP_DATA),for net in resnet50 squeezenet1_0 mobilenet_v2_uint8; do $(FMZIP) measure --model $(FMZIP_DATA)/realdata.py:$$net --images $(FMZIP_DATA)/photos --limit 100 --codec $(SOME) --json docs/results/measure-$$net.json || exit 1; done)
 	$(if $(FMZIP_DATA),$(FMZIP) measure --model $(FMZIP_DATA)/realdata.py:cifar_resnet20 --images $(FMZIP_DATA)/cifar10_test1000.npz --codec $(SOME) --json docs/results/measure-cifar_resnet20.json)
-	for part in encoder decoder fmz-encoder fmz-decoder projection pcavlc-encoder pcavlc-decoder huffman; do $(FMZIP) area --component $$part --json docs/results/area-$$part.json || exit 1; done
+	for part in encoder decoder fmz-encoder fmz-decoder projection pcavlc-encoder pcavlc-decoder huffman raster-to-wire wire-to-raster; do $(FMZIP) area --component $$part --json docs/results/area-$$part.json || exit 1; done
+	for lanes in 4 2; do for part in encoder decoder; do $(FMZIP) area --component $$part --lanes $$lanes --json docs/results/area-$$part-$$lanes.json || exit 1; done; done
 	$(FMZIP) docs
 
 docs: setup  ## regenerate the generated parts of docs/ and README

@@ -285,8 +285,8 @@ PROOFS = (
         "MT48LC16M16A2-7E",
         133e6,
         2,
-        "sleep.quiet.eq(quiet & ~collector.busy & ~self.port.request.valid),",
-        "sleep.quiet.eq(1),",
+        "closed & may_act[now.bank] & rrd.over & ~give.act_now & ~give.act_next",
+        "closed & rrd.over & ~give.act_now & ~give.act_next",
     ),
     _timing(
         "W9825G6JH-6",

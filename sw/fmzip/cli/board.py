@@ -84,6 +84,8 @@ def area(
             "huffman",
             "gf2-encoder",
             "gf2-decoder",
+            "raster-to-wire",
+            "wire-to-raster",
             "all",
         ],
         typer.Option(help="what to build"),
