@@ -199,7 +199,7 @@ PROOFS = (
         _held("FrameWriter", framewriter, constant=_CONFIG),
         "bmc",
         12,
-        (framewriter, "with m.If(~request.valid):", "with m.If(1):"),
+        (framewriter, "with m.If(~request.valid & ~granted):", "with m.If(1):"),
     ),
     Proof(
         "Encoder",
@@ -281,13 +281,6 @@ PROOFS = (
         "now.valid & now.opened & ~(give.column & now.last)",
     ),
     _timing("IS42S16160G-7", 133e6, 3, "bus.start.eq(give.read),"),
-    _timing(
-        "MT48LC16M16A2-7E",
-        133e6,
-        2,
-        "closed & may_act[now.bank] & rrd.over & ~give.act_now & ~give.act_next",
-        "closed & rrd.over & ~give.act_now & ~give.act_next",
-    ),
     _timing(
         "W9825G6JH-6",
         133e6,
