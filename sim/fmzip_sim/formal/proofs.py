@@ -199,7 +199,7 @@ PROOFS = (
         _held("FrameWriter", framewriter, constant=_CONFIG),
         "bmc",
         12,
-        (framewriter, "with m.If(~request.valid & ~granted):", "with m.If(1):"),
+        (framewriter, "with m.If(request.valid & request.ready):", "with m.If(request.valid):"),
     ),
     Proof(
         "Encoder",
