@@ -194,11 +194,11 @@ PROOFS = (
         ),
     ),
     Proof(
-        "FrameWriter",
+        "PortWriter",
         _HELD,
-        _held("FrameWriter", framewriter, constant=_CONFIG),
+        _held("PortWriter", framewriter),
         "bmc",
-        12,
+        14,
         (framewriter, "with m.If(request.valid & request.ready):", "with m.If(request.valid):"),
     ),
     Proof(
