@@ -103,7 +103,7 @@ def test_other_tables_are_found_out_by_the_states_of_the_tiles(device: Device) -
         string = bytes(contexts) + frequencies
         if crc32(string) & 0xFFFF == tables.id and any(contexts):
             break
-    with pytest.raises(FormatError, match="the tables are not the frame's, or its tiles are"):
+    with pytest.raises(FormatError, match="are not the frame's, or its tiles are damaged"):
         device.decode(config, 0, Tables(bytes(contexts), frequencies))
     back = device.decode(config, 0, tables)
     np.testing.assert_array_equal(back, decode(frame, tables))
