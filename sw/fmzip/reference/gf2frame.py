@@ -3,12 +3,17 @@
 import numpy as np
 
 from fmzip.errors import FormatError
-from fmzip.format import FrameConfig, TileMode, ceil_div, round_up
+from fmzip.format import FrameConfig, Tile, TileMode, ceil_div, round_up
 from fmzip.gf2 import PlaneCoding, PlaneTables
 from fmzip.reference import gf2, huffman
 from fmzip.reference.huffman import Codes
-from fmzip.reference.projframe import is_raw
-from fmzip.reference.tiling import DTYPES
+from fmzip.reference.tilewise import (
+    check_padding,
+    decode_each,
+    encode_each,
+    is_raw,
+    stored_bytes,
+)
 
 
 def check_planes(config: FrameConfig, tables: object) -> PlaneTables:
@@ -47,7 +52,7 @@ def coded_tile_bytes(symbols: np.ndarray, config: FrameConfig, codes: Codes) -> 
     """
     coded = ceil_div(huffman.size_bits(symbols, codes), 8)
     raw = ceil_div(len(symbols) * config.components, 8)
-    return round_up(raw if is_raw(coded, raw, config) else coded, config.burst_bytes)
+    return stored_bytes(coded, raw, config)
 
 
 def encode_tiles(
@@ -57,20 +62,19 @@ def encode_tiles(
     coding = check_coding(config, coding)
     groups = coding.tables.groups if config.huffman else None
     codes = huffman.codes_of(groups) if groups is not None else None
-    payload, modes = [], []
-    for tile in config.iter_tiles():
+
+    def encode(tile: Tile) -> tuple[bytes, TileMode]:
         part = values[:, tile.row_slice, tile.col_slice]
         planes = gf2.planes_of(part, config, coding.encoder)
-        data, mode = gf2.packed_tile(planes, config.components), TileMode.CODED
-        if groups is not None and codes is not None:
-            coded = huffman.encode(gf2.symbols_of(planes, groups.sizes), codes)
-            if is_raw(len(coded), len(data), config):
-                mode = TileMode.RAW
-            else:
-                data = coded
-        payload.append(data.ljust(round_up(len(data), config.burst_bytes), b"\0"))
-        modes.append(mode)
-    return payload, modes
+        data = gf2.packed_tile(planes, config.components)
+        if groups is None or codes is None:
+            return data, TileMode.CODED
+        coded = huffman.encode(gf2.symbols_of(planes, groups.sizes), codes)
+        if is_raw(len(coded), len(data), config):
+            return data, TileMode.RAW
+        return coded, TileMode.CODED
+
+    return encode_each(config, encode)
 
 
 def decode_tiles(
@@ -87,18 +91,14 @@ def decode_tiles(
     codes = None
     if config.huffman and known.groups is not None:
         codes = huffman.codes_of(known.groups)
-    # Read first: a damaged head may claim more than the tiles can hold.
-    found = []
-    for t, (tile, data) in enumerate(zip(config.iter_tiles(), tiles, strict=True)):
-        positions = config.positions(tile.rows, tile.cols)
-        try:
-            found.append(_planes(data, TileMode(modes[t]), config, positions, known, codes))
-        except FormatError as error:
-            raise FormatError(f"tile {t}: {error}") from None
-    values = np.empty((config.channels, config.height, config.width), DTYPES[config.dtype])
-    for tile, planes in zip(config.iter_tiles(), found, strict=True):
-        values[:, tile.row_slice, tile.col_slice] = gf2.values_of(planes, config, tile, known)
-    return values
+
+    def decode(data: bytes, mode: TileMode, tile: Tile) -> np.ndarray:
+        return _planes(data, mode, config, config.positions(tile.rows, tile.cols), known, codes)
+
+    def values_of(planes: np.ndarray, tile: Tile) -> np.ndarray:
+        return gf2.values_of(planes, config, tile, known)
+
+    return decode_each(tiles, modes, config, decode, values_of)
 
 
 def _planes(
@@ -119,7 +119,5 @@ def _planes(
         if made is None:
             raise FormatError("a symbol has more planes than its group")
         planes = made
-    rest = int.from_bytes(data[used // 8 :], "little") >> used % 8
-    if rest or len(data) - ceil_div(used, 8) >= config.burst_bytes:
-        raise FormatError("bits follow the planes, expected padding to the burst")
+    check_padding(data, used, config, "planes")
     return planes

@@ -3,11 +3,17 @@
 import numpy as np
 
 from fmzip.errors import FormatError
-from fmzip.format import COMPONENT_BITS, FrameConfig, TileMode, ceil_div, round_up
+from fmzip.format import COMPONENT_BITS, FrameConfig, Tile, TileMode, ceil_div, round_up
 from fmzip.projection import Projection, ProjectionCoding
 from fmzip.reference import huffman, project
 from fmzip.reference.huffman import Codes
-from fmzip.reference.tiling import DTYPES
+from fmzip.reference.tilewise import (
+    check_padding,
+    decode_each,
+    encode_each,
+    is_raw,
+    stored_bytes,
+)
 
 
 def check_projection(config: FrameConfig, tables: object) -> Projection:
@@ -39,15 +45,10 @@ def check_projecting(config: FrameConfig, coding: object) -> ProjectionCoding:
     return coding
 
 
-def is_raw(coded_bytes: int, raw_bytes: int, config: FrameConfig) -> bool:
-    """True where a tile is stored raw: coding it would not save a burst."""
-    return ceil_div(raw_bytes, config.burst_bytes) <= ceil_div(coded_bytes, config.burst_bytes)
-
-
 def tile_bytes(symbols: np.ndarray, config: FrameConfig, codes: Codes) -> int:
     """Size of a tile of symbols, int16 [positions, components], padded to the burst."""
     coded, raw = ceil_div(huffman.size_bits(symbols, codes), 8), huffman.raw_bytes(symbols.size)
-    return round_up(raw if is_raw(coded, raw, config) else coded, config.burst_bytes)
+    return stored_bytes(coded, raw, config)
 
 
 def encode_tile(symbols: np.ndarray, config: FrameConfig, codes: Codes) -> tuple[bytes, TileMode]:
@@ -64,14 +65,13 @@ def encode_tiles(
     """All tiles of a frame, padded to the burst, and how each is stored."""
     coding = check_projecting(config, coding)
     codes = huffman.codes_of(coding.tables)
-    payload, modes = [], []
-    for tile in config.iter_tiles():
+
+    def encode(tile: Tile) -> tuple[bytes, TileMode]:
         part = values[:, tile.row_slice, tile.col_slice]
         columns = project.columns(part, config, len(coding.forward))
-        data, mode = encode_tile(project.symbols_of(columns, coding.forward), config, codes)
-        payload.append(data.ljust(round_up(len(data), config.burst_bytes), b"\0"))
-        modes.append(mode)
-    return payload, modes
+        return encode_tile(project.symbols_of(columns, coding.forward), config, codes)
+
+    return encode_each(config, encode)
 
 
 def decode_tiles(
@@ -86,22 +86,15 @@ def decode_tiles(
     """
     projection = check_projection(config, tables)
     codes = huffman.codes_of(projection)
-    # Read first: a damaged head may claim more than the tiles can hold.
-    found = []
-    for t, (tile, data) in enumerate(zip(config.iter_tiles(), tiles, strict=True)):
-        positions = config.positions(tile.rows, tile.cols)
-        try:
-            found.append(decode_tile(data, TileMode(modes[t]), config, positions, codes))
-        except FormatError as error:
-            raise FormatError(f"tile {t}: {error}") from None
-    values = np.empty((config.channels, config.height, config.width), DTYPES[config.dtype])
-    groups = len(projection.inverse)
-    for tile, symbols in zip(config.iter_tiles(), found, strict=True):
+
+    def decode(data: bytes, mode: TileMode, tile: Tile) -> np.ndarray:
+        return decode_tile(data, mode, config, config.positions(tile.rows, tile.cols), codes)
+
+    def values_of(symbols: np.ndarray, tile: Tile) -> np.ndarray:
         columns = project.values_of(symbols, projection.inverse)
-        values[:, tile.row_slice, tile.col_slice] = project.from_columns(
-            columns, config, tile, groups
-        )
-    return values
+        return project.from_columns(columns, config, tile, len(projection.inverse))
+
+    return decode_each(tiles, modes, config, decode, values_of)
 
 
 def decode_tile(
@@ -121,7 +114,5 @@ def decode_tile(
         symbols = huffman.decode_raw(data, positions * config.components).reshape(positions, -1)
     else:
         symbols, used = huffman.decode(data, positions, codes)
-    rest = int.from_bytes(data[used // 8 :], "little") >> used % 8
-    if rest or len(data) - ceil_div(used, 8) >= config.burst_bytes:
-        raise FormatError("bits follow the symbols, expected padding to the burst")
+    check_padding(data, used, config, "symbols")
     return symbols

@@ -19,7 +19,7 @@ from fmzip.format import (
 )
 from fmzip.reference import planes, rans
 from fmzip.reference.rans import Model, Tokens
-from fmzip.reference.tiling import DTYPES
+from fmzip.reference.tilewise import decode_each, encode_each
 from fmzip.tables import Coding, Tables
 
 _COUNT_BYTES = 2  # of the escapes
@@ -108,12 +108,11 @@ def encode_tiles(
     """All tiles of a frame, padded to the burst, and how each is stored."""
     coding = check_coding(config, coding)
     model = rans.model_of(coding.tables)
-    payload, modes = [], []
-    for tile in config.iter_tiles():
-        data, mode = encode_tile(numbers(values, config, coding, tile), config, model)
-        payload.append(data.ljust(round_up(len(data), config.burst_bytes), b"\0"))
-        modes.append(mode)
-    return payload, modes
+
+    def encode(tile: Tile) -> tuple[bytes, TileMode]:
+        return encode_tile(numbers(values, config, coding, tile), config, model)
+
+    return encode_each(config, encode)
 
 
 def decode_tiles(
@@ -127,18 +126,14 @@ def decode_tiles(
     FormatError : a tile is not one of such a frame
     """
     model = rans.model_of(checked_tables(config, tables))
-    shape = (config.channels, config.height, config.width)
-    # Read first: a damaged head may claim more than the tiles can hold.
-    found = []
-    for t, (tile, data) in enumerate(zip(config.iter_tiles(), tiles, strict=True)):
-        try:
-            found.append(decode_tile(data, TileMode(modes[t]), config, tile, model))
-        except FormatError as error:
-            raise FormatError(f"tile {t}: {error}") from None
-    values = np.empty(shape, DTYPES[config.dtype])
-    for tile, z in zip(config.iter_tiles(), found, strict=True):
-        values[:, tile.row_slice, tile.col_slice] = planes.values_of(z, config, tile)
-    return values
+
+    def decode(data: bytes, mode: TileMode, tile: Tile) -> np.ndarray:
+        return decode_tile(data, mode, config, tile, model)
+
+    def values_of(z: np.ndarray, tile: Tile) -> np.ndarray:
+        return planes.values_of(z, config, tile)
+
+    return decode_each(tiles, modes, config, decode, values_of)
 
 
 def decode_tile(
