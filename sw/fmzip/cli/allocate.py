@@ -1,21 +1,30 @@
 """The command that finds the codec of a network."""
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from fmzip.cli.app import app
 from fmzip.cli.checks import check_pair, check_writable, numbers_of, say_what_is_slow
 from fmzip.cli.long_run import with_bar
+from fmzip.cli.options import (
+    CodecOutput,
+    Device,
+    Images,
+    Mean,
+    Model,
+    Resume,
+    Scales,
+    Size,
+    Std,
+    Weights,
+)
 from fmzip.files import write_atomic
 
 
 @app.command()
 def allocate(
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="CODEC.toml", help="file to write")
-    ],
+    output: CodecOutput,
     budget: Annotated[
         str,
         typer.Option(
@@ -24,33 +33,22 @@ def allocate(
             "a file for each",
         ),
     ] = "kl=0.05",
-    model: Annotated[
-        str | None,
-        typer.Option(help="name of a network, FILE.py:CALLABLE or FILE.onnx; else the stand-in"),
-    ] = None,
-    weights: Annotated[Path | None, typer.Option(help=".safetensors or .pth")] = None,
-    images: Annotated[
-        Path | None, typer.Option(help="folder with labels.csv, one folder per class, or .npz")
-    ] = None,
+    model: Model = None,
+    weights: Weights = None,
+    images: Images = None,
     name: Annotated[str, typer.Option(help="of the codec in results")] = "fmz",
     calibration: Annotated[
         int | None, typer.Option(min=1, help="pictures to work on; 64, or fewer")
     ] = None,
-    scales: Annotated[
-        Literal["max", "percentile", "mse"], typer.Option(help="range of the integers")
-    ] = "max",
+    scales: Scales = "max",
     uniform: Annotated[
         bool, typer.Option("--uniform", help="one step factor for all maps, to compare with")
     ] = False,
-    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
-    resume: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="keep work there, and go on with it")
-    ] = None,
-    size: Annotated[int | None, typer.Option(min=1, help="side of a picture in pixels")] = None,
-    mean: Annotated[
-        str | None, typer.Option(metavar="X,X,X", help="of each channel, for pixels in 0..1")
-    ] = None,
-    std: Annotated[str | None, typer.Option(metavar="X,X,X", help="of each channel")] = None,
+    device: Device = "cpu",
+    resume: Resume = None,
+    size: Size = None,
+    mean: Mean = None,
+    std: Std = None,
 ) -> None:
     """Choose transform, step, rounding and tables of every map of a network, without training."""
     normalisation = numbers_of(mean, "--mean"), numbers_of(std, "--std")

@@ -8,20 +8,16 @@ import typer
 
 from fmzip.cli.app import app
 from fmzip.cli.checks import check_pair, check_writable, codec_called, say_what_is_slow
+from fmzip.cli.options import Images, Model, Weights
 from fmzip.codecs import CODECS, PROJECTION_CODECS
 from fmzip.files import write_atomic
 
 
 @app.command()
 def hil(
-    model: Annotated[
-        str | None,
-        typer.Option(help="name of a network, FILE.py:CALLABLE or FILE.onnx; else the stand-in"),
-    ] = None,
-    weights: Annotated[Path | None, typer.Option(help=".safetensors or .pth")] = None,
-    images: Annotated[
-        Path | None, typer.Option(help="folder with labels.csv, one folder per class, or .npz")
-    ] = None,
+    model: Model = None,
+    weights: Weights = None,
+    images: Images = None,
     limit: Annotated[int, typer.Option(min=1, help="pictures")] = 4,
     codec: Annotated[
         str,

@@ -8,6 +8,7 @@ import typer
 
 from fmzip.cli.app import app
 from fmzip.cli.checks import numbers_of, say_what_is_slow
+from fmzip.cli.options import Mean, Model, Size, Std, Weights
 
 if TYPE_CHECKING:
     from fmzip_models.zoo import Network
@@ -15,19 +16,14 @@ if TYPE_CHECKING:
 
 @app.command()
 def graph(
-    model: Annotated[
-        str | None,
-        typer.Option(help="name of a network, FILE.py:CALLABLE or FILE.onnx; else the stand-in"),
-    ] = None,
-    weights: Annotated[Path | None, typer.Option(help=".safetensors or .pth")] = None,
+    model: Model = None,
+    weights: Weights = None,
     images: Annotated[
         Path | None, typer.Option(help="pictures that say the size, where the model does not")
     ] = None,
-    size: Annotated[int | None, typer.Option(min=1, help="side of a picture in pixels")] = None,
-    mean: Annotated[
-        str | None, typer.Option(metavar="X,X,X", help="of each channel, for pixels in 0..1")
-    ] = None,
-    std: Annotated[str | None, typer.Option(metavar="X,X,X", help="of each channel")] = None,
+    size: Size = None,
+    mean: Mean = None,
+    std: Std = None,
     as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
 ) -> None:
     """Print the feature maps that a network stores to DRAM."""

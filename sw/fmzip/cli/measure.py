@@ -8,20 +8,16 @@ import typer
 
 from fmzip.cli.app import app
 from fmzip.cli.checks import check_pair, check_writable, numbers_of, say_what_is_slow
+from fmzip.cli.options import Device, Images, Mean, Model, Resume, Scales, Size, Std, Weights
 from fmzip.errors import FmzipError
 from fmzip.files import write_atomic
 
 
 @app.command()
 def measure(
-    model: Annotated[
-        str | None,
-        typer.Option(help="name of a network, FILE.py:CALLABLE or FILE.onnx; else the stand-in"),
-    ] = None,
-    weights: Annotated[Path | None, typer.Option(help=".safetensors or .pth")] = None,
-    images: Annotated[
-        Path | None, typer.Option(help="folder with labels.csv, one folder per class, or .npz")
-    ] = None,
+    model: Model = None,
+    weights: Weights = None,
+    images: Images = None,
     codec: Annotated[
         str, typer.Option(metavar="NAME,NAME...", help="codecs and baselines")
     ] = "dctcm,zvc,rle,ebpc,zstd,entropy",
@@ -30,9 +26,7 @@ def measure(
         int | None,
         typer.Option(min=1, help="pictures that scales, steps and masks are made on; 64, or fewer"),
     ] = None,
-    scales: Annotated[
-        Literal["max", "percentile", "mse"], typer.Option(help="range of the integers")
-    ] = "max",
+    scales: Scales = "max",
     step: Annotated[
         float, typer.Option(help="quantisation step in standard deviations of a layer")
     ] = 0.25,
@@ -48,20 +42,16 @@ def measure(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="write a page of the results")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
+    device: Device = "cpu",
     workers: Annotated[
         int | None, typer.Option(min=1, help="processes; one per core if not given")
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="pictures that run at once")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="of the confidence intervals")] = 1,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="keep work there, and go on with it")
-    ] = None,
-    size: Annotated[int | None, typer.Option(min=1, help="side of a picture in pixels")] = None,
-    mean: Annotated[
-        str | None, typer.Option(metavar="X,X,X", help="of each channel, for pixels in 0..1")
-    ] = None,
-    std: Annotated[str | None, typer.Option(metavar="X,X,X", help="of each channel")] = None,
+    resume: Resume = None,
+    size: Size = None,
+    mean: Mean = None,
+    std: Std = None,
     fold: Annotated[
         int, typer.Option(min=0, help="which pictures calibrate; 1: those behind the usual ones")
     ] = 0,

@@ -1,32 +1,36 @@
 """The command that learns the projections of a network."""
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from fmzip.cli.app import app
 from fmzip.cli.checks import check_pair, check_writable, numbers_of, say_what_is_slow
 from fmzip.cli.long_run import with_bar
+from fmzip.cli.options import (
+    CodecOutput,
+    Device,
+    Images,
+    Mean,
+    Model,
+    Resume,
+    Scales,
+    Size,
+    Std,
+    Weights,
+)
 from fmzip.files import write_atomic
 
 
 @app.command("train-projection")
 def train_projection(
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="CODEC.toml", help="file to write")
-    ],
+    output: CodecOutput,
     bits: Annotated[
         float, typer.Option(help="per value, that steps and numbers of components aim at")
     ] = 2.7,
-    model: Annotated[
-        str | None,
-        typer.Option(help="name of a network, FILE.py:CALLABLE or FILE.onnx; else the stand-in"),
-    ] = None,
-    weights: Annotated[Path | None, typer.Option(help=".safetensors or .pth")] = None,
-    images: Annotated[
-        Path | None, typer.Option(help="folder with labels.csv, one folder per class, or .npz")
-    ] = None,
+    model: Model = None,
+    weights: Weights = None,
+    images: Images = None,
     name: Annotated[str, typer.Option(help="of the codec in results")] = "cap",
     calibration: Annotated[
         int | None, typer.Option(min=1, help="pictures to learn on; 64, or fewer")
@@ -39,19 +43,13 @@ def train_projection(
     labels: Annotated[
         float, typer.Option(help="weight of the labels; 0 to learn without them")
     ] = 0.0,
-    scales: Annotated[
-        Literal["max", "percentile", "mse"], typer.Option(help="range of the integers")
-    ] = "max",
-    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
+    scales: Scales = "max",
+    device: Device = "cpu",
     seed: Annotated[int, typer.Option(min=0, help="of the order of the pictures")] = 1,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="keep work there, and go on with it")
-    ] = None,
-    size: Annotated[int | None, typer.Option(min=1, help="side of a picture in pixels")] = None,
-    mean: Annotated[
-        str | None, typer.Option(metavar="X,X,X", help="of each channel, for pixels in 0..1")
-    ] = None,
-    std: Annotated[str | None, typer.Option(metavar="X,X,X", help="of each channel")] = None,
+    resume: Resume = None,
+    size: Size = None,
+    mean: Mean = None,
+    std: Std = None,
     fold: Annotated[
         int, typer.Option(min=0, help="which pictures are learned on, as with fmzip measure")
     ] = 0,
