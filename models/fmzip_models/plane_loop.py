@@ -8,10 +8,10 @@ from concurrent.futures import Executor
 import numpy as np
 import torch
 
-from fmzip.format import VALUE_PLANES, FrameConfig, Transform, round_up
+from fmzip.format import VALUE_PLANES, FrameConfig, Transform
 from fmzip.gf2 import BinaryLayer, PlaneCoding, PlaneEncoder, PlaneTables, Rule
 from fmzip.reference import gf2, gf2frame, huffman
-from fmzip_models.projecting import columns, from_columns
+from fmzip_models.projecting import columns, frame_bytes, from_columns
 
 _FLOAT32_EXACT = 1 << 24
 
@@ -168,16 +168,13 @@ class PlaneLoop:
 
     def _frame_bytes(self, planes: np.ndarray) -> int:
         """Bytes of a frame and its codebooks: uint8 [positions of the map, stored]."""
-        config = self.config
-        assert self._groups is not None
-        assert self._codes is not None
-        symbols = gf2.symbols_of(np.packbits(planes, axis=1, bitorder="little"), self._groups.sizes)
-        cols = config.positions(1, config.width)
-        size = config.head_bytes + round_up(self._groups.code_bytes, config.burst_bytes)
-        for t in config.iter_tiles():
-            first = config.positions(t.row, 1) * cols if t.row else 0
-            count = config.positions(t.rows, t.cols)
-            assert t.cols == config.width  # as codec files have it
-            part = np.ascontiguousarray(symbols[first : first + count])
-            size += gf2frame.coded_tile_bytes(part, config, self._codes)
-        return size
+        config, groups, codes = self.config, self._groups, self._codes
+        assert groups is not None
+        assert codes is not None
+        symbols = gf2.symbols_of(np.packbits(planes, axis=1, bitorder="little"), groups.sizes)
+        return frame_bytes(
+            symbols,
+            config,
+            groups.code_bytes,
+            lambda tile: gf2frame.coded_tile_bytes(tile, config, codes),
+        )

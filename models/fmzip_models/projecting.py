@@ -4,13 +4,14 @@ Products with the matrices are made in float64, which holds every sum exactly (`
 so that symbols, values and sizes are the reference's; a test compares them.
 """
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from fmzip.format import COMPONENT_MAX, POSITION_SIDE, FrameConfig, Transform, ceil_div
+from fmzip.format import COMPONENT_MAX, POSITION_SIDE, FrameConfig, Transform, ceil_div, round_up
 from fmzip.projection import Affine, ProjectionCoding
 from fmzip.reference import huffman, projframe
 
@@ -72,6 +73,31 @@ class ExactAffine:
         return (self._matrix @ inputs).add_(self._offset).floor_()
 
 
+def frame_bytes(
+    symbols: np.ndarray,
+    config: FrameConfig,
+    code_bytes: int,
+    tile_bytes: Callable[[np.ndarray], int],
+) -> int:
+    """Bytes of a frame, and of its codebooks as though they were stored with it.
+
+    Parameters
+    ----------
+    symbols : [positions of the map, components]
+    code_bytes : of the codebooks, without padding
+    tile_bytes : size of a tile of symbols, [positions, components]
+    """
+    side = POSITION_SIDE[config.transform]
+    rows, cols = ceil_div(config.height, side), ceil_div(config.width, side)
+    grid = symbols.reshape(rows, cols, -1)
+    size = config.head_bytes + round_up(code_bytes, config.burst_bytes)
+    for t in config.iter_tiles():
+        down, right = t.row // side, t.col // side
+        part = grid[down : down + ceil_div(t.rows, side), right : right + ceil_div(t.cols, side)]
+        size += tile_bytes(np.ascontiguousarray(part).reshape(-1, symbols.shape[1]))
+    return size
+
+
 class ProjectionLoop:
     """Encode and decode of all frames of one configuration, as ``in_loop.InLoopCodec``.
 
@@ -100,9 +126,6 @@ class ProjectionLoop:
         self._inverse = [ExactAffine(a, device) for a in coding.tables.inverse]
         self._sizes = [a.matrix.shape[1] for a in coding.tables.inverse]
         self._threads = threads
-        self._codes_bytes = ceil_div(coding.tables.code_bytes, config.burst_bytes) * (
-            config.burst_bytes
-        )
 
     def symbols(self, values: torch.Tensor) -> torch.Tensor:
         """Symbols of a batch: float64 [n, components, positions], integers."""
@@ -129,16 +152,11 @@ class ProjectionLoop:
 
     def _frame_bytes(self, symbols: np.ndarray) -> int:
         """Bytes of a frame and the codebooks: int16 [positions of the map, components]."""
-        config = self.config
-        side = POSITION_SIDE[config.transform]
-        rows, cols = ceil_div(config.height, side), ceil_div(config.width, side)
-        grid = symbols.reshape(rows, cols, -1)
-        size = config.head_bytes + self._codes_bytes
-        for t in config.iter_tiles():
-            down, right = t.row // side, t.col // side
-            part = grid[
-                down : down + ceil_div(t.rows, side), right : right + ceil_div(t.cols, side)
-            ]
-            tile = np.ascontiguousarray(part).reshape(-1, symbols.shape[1])
-            size += projframe.tile_bytes(tile, config, self._codes)
-        return size
+        tables = self.coding.tables
+        config, codes = self.config, self._codes
+        return frame_bytes(
+            symbols,
+            config,
+            tables.code_bytes,
+            lambda tile: projframe.tile_bytes(tile, config, codes),
+        )
