@@ -1,6 +1,7 @@
 """Binary layers and sums of the coder GF2: masks and integers in block RAM, an AND and a count."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
@@ -79,16 +80,7 @@ class LayerEngine(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.passes = passes = PlanePasses(WORD_PLANES, self._words, self._passes)
-        m.submodules.fifo = fifo = CreditFifo(self._rows, _FIFO)
-        wiring.connect(m, wiring.flipped(self.i), passes.i)
-        wiring.connect(m, fifo.o, wiring.flipped(self.o))
-        m.d.comb += [
-            passes.words.eq(self.words),
-            passes.passes.eq(self.passes),
-            passes.go.eq(fifo.free),
-            fifo.reserve.eq(passes.valid & passes.last),
-        ]
+        passes, fifo = _between(m, self, PlanePasses(WORD_PLANES, self._words, self._passes))
         made, cycles = [], 0
         gathered, part, row, word = self._gather(m)
         for k in range(self._rows):
@@ -104,7 +96,7 @@ class LayerEngine(wiring.Component):
                 weights.w_addr.eq(word),
                 weights.w_data.eq(gathered),
                 weights.r_addr.eq(passes.address),
-                thresholds.w_en.eq(self.write.en & mine),
+                thresholds.w_en.eq(mine),
                 thresholds.w_addr.eq(self.write.address >> exact_log2(self._rows)),
                 thresholds.w_data.eq(self.write.data),
                 thresholds.r_addr.eq(passes.number),
@@ -159,6 +151,21 @@ class LayerEngine(wiring.Component):
         return register(m, Mux(self.xor, xor, total >= limit)), cycles + 1
 
 
+def _between(m: Module, engine: Any, passes: PlanePasses) -> tuple[PlanePasses, CreditFifo]:
+    """What an engine's words come from, and the FIFO that its results go to."""
+    m.submodules.passes = passes
+    m.submodules.fifo = fifo = CreditFifo(engine.o.payload.shape(), _FIFO)
+    wiring.connect(m, wiring.flipped(engine.i), passes.i)
+    wiring.connect(m, fifo.o, wiring.flipped(engine.o))
+    m.d.comb += [
+        passes.words.eq(engine.words),
+        passes.passes.eq(engine.passes),
+        passes.go.eq(fifo.free),
+        fifo.reserve.eq(passes.valid & passes.last),
+    ]
+    return passes, fifo
+
+
 class SumEngine(wiring.Component):
     """Values of planes: integers are added up where planes are 1, A of them in a cycle.
 
@@ -199,16 +206,7 @@ class SumEngine(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.passes = passes = PlanePasses(self._planes, self._words, self._values)
-        m.submodules.fifo = fifo = CreditFifo(8, _FIFO)
-        wiring.connect(m, wiring.flipped(self.i), passes.i)
-        wiring.connect(m, fifo.o, wiring.flipped(self.o))
-        m.d.comb += [
-            passes.words.eq(self.words),
-            passes.passes.eq(self.passes),
-            passes.go.eq(fifo.free),
-            fifo.reserve.eq(passes.valid & passes.last),
-        ]
+        passes, fifo = _between(m, self, PlanePasses(self._planes, self._words, self._values))
         integers, offset = self._tables(m, passes)
         terms = []
         for k in range(self._planes):

@@ -8,7 +8,7 @@ one comes while it leaves.
 
 from typing import Any
 
-from amaranth.hdl import Array, Module, Mux, ShapeLike, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2, exact_log2
@@ -18,6 +18,7 @@ from fmzip_hw.layout import HeadLayout, beat_layout, check_lanes
 from fmzip_hw.memory import BlockRam
 from fmzip_hw.multiply import SerialProduct
 from fmzip_hw.pipeline import register, register_flag
+from fmzip_hw.sequence import blocks_per_pixel
 from fmzip_hw.stream import CreditFifo
 
 _SIDE_BITS = 16  # of the sides of a map
@@ -191,14 +192,12 @@ class _BandBuffer(wiring.Component):
         bits = ceil_log2(self.depth // 2)
         write, read = (walk(bits) for walk in self._walks)
         m.submodules.write, m.submodules.read = write, read
-        m.submodules.ram = ram = BlockRam(Signal(self._shape).shape().size, self.depth)
+        m.submodules.ram = ram = BlockRam(len(Value.cast(self.i.payload)), self.depth)
         m.submodules.out = out = CreditFifo(self._shape, depth=32)
         m.submodules.product = product = SerialProduct(max(bits, _SIDE_BITS))
         wiring.connect(m, out.o, wiring.flipped(self.o))
 
-        shift = exact_log2(self.lanes)
-        channels = self.head.channels
-        beats = register(m, channels[shift:] + channels[:shift].any())
+        beats = register(m, blocks_per_pixel(self.head, self.lanes))
         m.d.comb += [product.a.eq(beats), product.b.eq(self.head.width), product.c.eq(1)]
         # The factors are there a cycle behind the configuration, the walks begin when all is.
         m.d.comb += product.start.eq(register_flag(m, self.start, 2))
@@ -216,19 +215,18 @@ class _BandBuffer(wiring.Component):
                 walk.start.eq(register_flag(m, begin, 2)),
                 walk.step.eq(step),
             ]
-        # Bands that are being written or read, and those of them that are whole. A half may change
-        # hands from one cycle to the next: both ways to the memory are equally long.
+        # A half may change hands from one cycle to the next: both ways to the memory are equally
+        # long.
         assert write.latency == read.latency
-        claimed, whole = Signal(range(3)), Signal(range(3))
+        whole = Signal(range(3))  # bands that are in the memory
         filling, draining = Signal(), Signal()  # which half
         filled, drained = put & write.ends_band, take & read.ends_band
         m.d.comb += [
-            self.i.ready.eq(writing & (claimed != 2)),
+            self.i.ready.eq(writing & (whole != 2)),
             put.eq(self.i.valid & self.i.ready),
             take.eq(reading & (whole != 0) & out.free),
         ]
         m.d.sync += [
-            claimed.eq(claimed + filled - drained),
             whole.eq(whole + filled - drained),
             filling.eq(filling ^ filled),
             draining.eq(draining ^ drained),
@@ -245,11 +243,11 @@ class _BandBuffer(wiring.Component):
         arrives = read.latency + ram.latency
         m.d.comb += [
             ram.w_en.eq(register_flag(m, put, write.latency) & ~write.copy),
-            ram.w_addr.eq(Array([write.place, write.place | 1 << bits])[halves[0]]),
+            ram.w_addr.eq(Cat(write.place, halves[0])),
             ram.w_data.eq(register(m, self.i.payload, write.latency)),
             ram.r_en.eq(1),
             ram.r_next.eq(1),
-            ram.r_addr.eq(Array([read.place, read.place | 1 << bits])[halves[1]]),
+            ram.r_addr.eq(Cat(read.place, halves[1])),
             out.reserve.eq(take),
             out.put.eq(register_flag(m, take, arrives)),
         ]

@@ -10,9 +10,9 @@ from fmzip_hw.layout import HeadLayout
 from fmzip_hw.pipeline import register
 
 
-def blocks_per_pixel(head: data.View) -> Value:
-    """Blocks of 8 channels that a pixel has, the last one perhaps partial."""
-    shift = exact_log2(BLOCK)
+def blocks_per_pixel(head: data.View, size: int = BLOCK) -> Value:
+    """Blocks of ``size`` channels that a pixel has, the last one perhaps partial."""
+    shift = exact_log2(size)
     return head.channels[shift:] + head.channels[:shift].any()
 
 
