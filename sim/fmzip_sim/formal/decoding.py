@@ -6,7 +6,7 @@ from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Assume, Module, Mux, ResetSignal, Signal
 from amaranth.lib import wiring
 
-from fmzip_sim.formal.streams import free, held, streams_of
+from fmzip_sim.formal.streams import free, surround
 
 _COUNT_BITS = 6
 
@@ -24,12 +24,7 @@ class EveryField(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.dut = dut = self._dut
-        m.d.comb += Assume(~ResetSignal())
-        free(m, dut, constant=("length", "count_payload"))
-        began = Signal()
-        m.d.sync += began.eq(1)
-        for stream in streams_of(dut):
-            held(m, stream, began, assume=stream.inward)
+        surround(m, dut, constant=("length", "count_payload"))
         number, length = Signal(_COUNT_BITS), dut.length
         read, written = Signal(_COUNT_BITS), Signal(_COUNT_BITS)  # bits of words, and of fields
         fields, asked = Signal.like(dut.count.payload), Signal()

@@ -13,16 +13,22 @@ def signals(module: Module) -> dict[str, Signal]:
     return {signal.name: signal for signal in module._driving}
 
 
+def opened(component: Any) -> Any:
+    """The module that a component is elaborated to, so that what is inside can be named."""
+    module = component.elaborate(None)
+    component._MustUse__used = True
+    return module
+
+
 def _replace(module: Module, name: str, elaborated: Module) -> None:
     """Put what a submodule was elaborated to into its place."""
     named = module._named_submodules
-    named[name][0]._MustUse__used = True
     named[name] = (elaborated, named[name][1])
 
 
 def slice_inside(dut: Any) -> tuple[Module, Value, Rules, Any]:
     """Of a ``Slice``: see ``fifo_inside``."""
-    module = dut.elaborate(None)
+    module = opened(dut)
     own = signals(module)
     spare, spare_valid = own["spare"], own["spare_valid"]
 
@@ -40,9 +46,9 @@ def fifo_inside(dut: Any, depth: int) -> tuple[Module, Value, Rules, Any]:
     The elaborated component; how many payloads are inside; what holds of its registers; and a
     function from a payload's place in the order to the payload.
     """
-    module = dut.elaborate(None)
+    module = opened(dut)
     own, ram = signals(module), module.submodules.ram
-    cells = ram.elaborate(None)
+    cells = opened(ram)
     _replace(module, "ram", cells)
     memory: Memory = cells.submodules.memory
     look, fetch = memory.read_port(domain="comb"), memory.read_ports[0]
@@ -66,7 +72,7 @@ def fifo_inside(dut: Any, depth: int) -> tuple[Module, Value, Rules, Any]:
 
 def credit_inside(dut: Any, owed: Signal) -> tuple[Module, Value, Rules, Any]:
     """Of a ``CreditFifo`` of which ``owed`` places are reserved and not filled; see above."""
-    module = dut.elaborate(None)
+    module = opened(dut)
     depth = signals(module)["places"].init
     fifo, inside, rules, at = fifo_inside(module.submodules.fifo, depth)
     _replace(module, "fifo", fifo)

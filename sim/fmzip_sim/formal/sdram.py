@@ -9,7 +9,8 @@ from amaranth.lib.wiring import In, Out
 
 from fmzip.sdram import PARTS, POSTPONED_MAX, Cycles, SdramPart
 from fmzip_hw.sdrampins import Command
-from fmzip_sim.formal.streams import free, held, streams_of
+from fmzip_sim.formal.inner import opened
+from fmzip_sim.formal.streams import surround
 
 _WAIT = 24  # cycles within which a refresh that was decided is made, the chip asleep or not
 _IDLE_CYCLES = 8
@@ -64,15 +65,8 @@ class Timing(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.comb += Assume(~ResetSignal())
-        # Elaborated here, so that what is inside can be named.
-        m.submodules.dut = inside = self._dut.elaborate(None)
-        self._dut._MustUse__used = True
-        free(m, self._dut)
-        began = Signal()
-        m.d.sync += began.eq(1)
-        for stream in streams_of(self._dut):
-            held(m, stream, began, assume=stream.inward)
+        m.submodules.dut = inside = opened(self._dut)
+        surround(m, self._dut)
         request = self._dut.port.request
         m.d.comb += Assume(~request.valid | (request.payload.words != 0))
         rules = [*self._commands(m, inside.submodules), *self._refresh(m, inside.submodules)]

@@ -54,14 +54,24 @@ class Held(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.comb += Assume(~ResetSignal())  # from the state behind a reset
-        m.submodules.dut = dut = self.dut
-        free(m, dut, constant=self._constant)
-        began = Signal()
-        m.d.sync += began.eq(1)
-        for stream in streams_of(dut):
-            held(m, stream, began, assume=stream.inward)
+        m.submodules.dut = self.dut
+        surround(m, self.dut, constant=self._constant)
         return m
+
+
+def surround(m: Module, dut: Any, *, constant: tuple[str, ...] = ()) -> None:
+    """From the state behind a reset: free inputs, and held what is offered.
+
+    Parameters
+    ----------
+    constant : begins of names of inputs that have any value, but always the same
+    """
+    m.d.comb += Assume(~ResetSignal())
+    free(m, dut, constant=constant)
+    began = Signal()
+    m.d.sync += began.eq(1)
+    for stream in streams_of(dut):
+        held(m, stream, began, assume=stream.inward)
 
 
 def free(m: Module, dut: Any, *, constant: tuple[str, ...] = ()) -> dict[str, Signal]:
@@ -106,15 +116,9 @@ class InOrder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.comb += Assume(~ResetSignal())
         dut = self.dut
         m.submodules.dut, *inner = self._look(dut)
-        dut._MustUse__used = True
-        free(m, dut)
-        began = Signal()
-        m.d.sync += began.eq(1)
-        for stream in streams_of(dut):
-            held(m, stream, began, assume=stream.inward)
+        surround(m, dut)
         put = dut.i.valid & dut.i.ready
         order = in_order(m, put, Value.cast(dut.i.payload), dut.o, self._capacity, self._patience)
         _agree(m, order, *inner)
@@ -167,14 +171,9 @@ class CreditOrder(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.comb += Assume(~ResetSignal())
         dut, owed = self.dut, Signal(range(self._capacity + 2))
         m.submodules.dut, *inner = self._look(dut, owed)
-        dut._MustUse__used = True
-        free(m, dut)
-        began = Signal()
-        m.d.sync += began.eq(1)
-        held(m, streams_of(dut)[0], began, assume=False)
+        surround(m, dut)
         m.d.sync += owed.eq(owed + dut.reserve - dut.put)
         m.d.comb += [Assume(~dut.reserve | dut.free), Assume(~dut.put | (owed != 0))]
         payload = Value.cast(dut.payload)
