@@ -28,10 +28,13 @@ uint32_t fmzip_crc32(const uint8_t *data, size_t size) {
     return ~state;
 }
 
-/* Arithmetic shift with rounding, ties towards plus infinity. */
-static int64_t rounded(int64_t value, int shift) {
-    value += (int64_t)1 << (shift - 1);
+int64_t fmzip_shift(int64_t value, int shift) {
     return value >= 0 ? value >> shift : -((-value + ((int64_t)1 << shift) - 1) >> shift);
+}
+
+/* Shift with rounding, ties towards plus infinity. */
+static int64_t rounded(int64_t value, int shift) {
+    return fmzip_shift(value + ((int64_t)1 << (shift - 1)), shift);
 }
 
 static int value_at(const fmzip_config *c, const uint8_t *pixel, uint32_t channel) {

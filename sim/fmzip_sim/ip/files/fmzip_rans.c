@@ -73,10 +73,6 @@ static int begin(rans *r, const fmzip_config *c, const fmzip_coding *coding,
     return 0;
 }
 
-static int64_t shifted(int64_t value, int shift) {
-    return value >= 0 ? value >> shift : -((-value + ((int64_t)1 << shift) - 1) >> shift);
-}
-
 static int clamp(int64_t value, int low, int high) {
     return value < low ? low : value > high ? high : (int)value;
 }
@@ -119,12 +115,12 @@ static int quantise(rans *r, const fmzip_coding *coding, const uint8_t *values,
                 int left = 0, corner = 0;
                 for (size_t col = 0; col < r->cols; col++) {
                     int y = coefficient_of(r, values, e, row, col, k, channel);
-                    int64_t v = shifted((int64_t)y * multiplier + 128, 8);
+                    int64_t v = fmzip_shift((int64_t)y * multiplier + 128, 8);
                     if (spread)
-                        v += shifted(coding->left * left + coding->above * above[col] -
+                        v += fmzip_shift(coding->left * left + coding->above * above[col] -
                                          coding->corner * corner + 8,
                                      4);
-                    int q = clamp(shifted(v + coding->rounding, 8), low, high);
+                    int q = clamp(fmzip_shift(v + coding->rounding, 8), low, high);
                     corner = above[col];
                     left = above[col] = spread ? clamp(v - 256 * (int64_t)q, -256, 255) : 0;
                     number(r, row * r->cols + col, k)[channel] =
@@ -338,7 +334,7 @@ static void rebuild(const rans *r, const fmzip_extent *e, uint8_t *values) {
                 }
                 int64_t value = (int64_t)sum * c->step + ((int64_t)1 << (shift - 1));
                 values[((e->row + y) * c->width + e->col + x) * c->channels + channel] =
-                    (uint8_t)clamp(shifted(value, shift) + c->zero_point, low, low + 255);
+                    (uint8_t)clamp(fmzip_shift(value, shift) + c->zero_point, low, low + 255);
             }
 }
 

@@ -4,6 +4,8 @@
 #define FMZIP_RANS_H
 #include "fmzip_model.h"
 
+/* Arithmetic shift to the right, towards minus infinity. */
+int64_t fmzip_shift(int64_t value, int shift);
 /* A tile of a map [height][width][channels], without padding, into out, which has room for all of
  * its values; its size, or 0 where the tables are not such. */
 size_t fmzip_rans_encode(const fmzip_config *config, const fmzip_coding *coding,
