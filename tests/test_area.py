@@ -5,10 +5,12 @@ import os
 import stat
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 from amaranth.back import rtlil
 
+from fmzip.cli.board import area as area_command
 from fmzip.errors import ToolError
 from fmzip_boards import area
 from fmzip_hw.synthesis import Part
@@ -36,6 +38,12 @@ def test_the_harness_leaves_two_pins_and_instantiates_the_cells_of_the_part(comp
     assert len(ports) == 4, "clk, rst, i, o"
     assert "PDPW16KD" in text or "DP16KD" in text
     assert "MULT18X18D" in text or component in WITHOUT_PRODUCTS
+
+
+def test_the_command_knows_every_component() -> None:
+    """It names them itself: the help must not wait for Amaranth."""
+    named = get_args(get_type_hints(area_command)["component"])
+    assert named == (*area.COMPONENTS, "all")
 
 
 def test_components_of_fewer_lanes_are_those_of_blocks() -> None:

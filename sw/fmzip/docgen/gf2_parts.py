@@ -6,9 +6,8 @@ import numpy as np
 
 from fmzip import format as fmt
 from fmzip.docgen.format_parts import Dump, pixel_rows, table
-from fmzip.docgen.measure_parts import PART
+from fmzip.docgen.measure_parts import LOGIC, codec_rows, logic
 from fmzip.docgen.result_parts import RESULTS, load_result
-from fmzip.errors import FmzipError
 from fmzip.format import Coder, FrameConfig, Transform
 from fmzip.gf2 import BinaryLayer, PlaneCoding, PlaneEncoder, PlaneTables, Rule
 from fmzip.projection import Affine
@@ -80,30 +79,16 @@ def gf2_example() -> str:
 
 def planes() -> str:
     """A line for each codec of bit planes, of all runs."""
-    rows = []
-    for path in sorted(RESULTS.glob("measure-*.json")):
-        run = load_result(path.name)
-        rows += [
-            (run["manifest"]["network"], f"`{name}`", *_costs(found))
-            for name, found in run["codecs"].items()
-            if "layer_bytes" in found["config"]
-        ]
-    if not rows:
-        raise FmzipError(f"{RESULTS}: no run of bit planes; make results writes them")
     header = (
         "network", "codec", "decoder", "coder", "maps", "bits per value of these", "drop, points",
         "KL, nats", "layers, KB", "planes counted or XORed a value", "integers added a value",
-        "logic, mJ on an FPGA", "in cells", "memory saves, mJ", "pays above, pJ a bit, FPGA",
-        "cells",
+        *LOGIC,
     )  # fmt: skip
-    return table(header, rows)
+    return table(header, codec_rows("bit planes", "layer_bytes", _costs))
 
 
 def _costs(found: dict[str, Any]) -> tuple[str, ...]:
-    config, energy = found["config"], found["energy"]
-    part = next(p for p in energy["parts"] if p["part"] == PART)
-    own, work = energy["codec"], energy["codec"]["plane_work"]
-    saved = part["incremental"]["raw_pj"] - part["incremental"]["coded_pj"]
+    config, work = found["config"], found["energy"]["codec"]["plane_work"]
     coded = [layer for layer in found["layers"] if layer["transform"] != "none"]
     values = sum(layer["values"] for layer in coded)
     bits = 8 * sum(layer["bus_bytes"] for layer in coded) / values
@@ -120,11 +105,7 @@ def _costs(found: dict[str, Any]) -> tuple[str, ...]:
         f"{config['layer_bytes'] / 1000:.0f}",
         f"{(work['counted'] + work['xored']) / moved:.0f}",
         f"{work['added'] / read:.0f}",
-        f"{own['fpga_pj'] / 1e9:.2f}",
-        f"{own['cells_pj'] / 1e9:.3f}",
-        f"{saved / 1e9:.3f}",
-        f"{part['break_even_fpga_pj_per_bit']:.0f}",
-        f"{part['break_even_pj_per_bit']:.0f}",
+        *logic(found),
     )
 
 

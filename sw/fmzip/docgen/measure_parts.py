@@ -1,5 +1,6 @@
 """Generated parts of docs/results.md and the README: runs of ``fmzip measure`` in docs/results."""
 
+from collections.abc import Callable
 from typing import Any
 
 from fmzip.docgen.result_parts import RESULTS, load_result
@@ -70,6 +71,45 @@ def _saved(found: dict[str, Any]) -> str:
         if part["part"] == PART:
             return f"{part['incremental']['saved']:.1%}"
     return ""
+
+
+def codec_rows(
+    what: str, member: str, costs: Callable[[dict[str, Any]], tuple[str, ...]]
+) -> list[tuple[str, ...]]:
+    """Network, codec and costs of each codec of all runs whose configuration has a member.
+
+    Raises
+    ------
+    FmzipError : there is none of ``what``
+    """
+    rows = [
+        (run["manifest"]["network"], f"`{name}`", *costs(found))
+        for run in (load_result(path.name) for path in sorted(RESULTS.glob("measure-*.json")))
+        for name, found in run["codecs"].items()
+        if member in found["config"]
+    ]
+    if not rows:
+        raise FmzipError(f"{RESULTS}: no run of {what}; make results writes them")
+    return rows
+
+
+LOGIC = (
+    "logic, mJ on an FPGA", "in cells", "memory saves, mJ", "pays above, pJ a bit, FPGA", "cells",
+)  # fmt: skip
+
+
+def logic(found: dict[str, Any]) -> tuple[str, ...]:
+    """What a codec's logic costs and its memory saves, see ``LOGIC``."""
+    own = found["energy"]["codec"]
+    part = next(p for p in found["energy"]["parts"] if p["part"] == PART)
+    saved = part["incremental"]["raw_pj"] - part["incremental"]["coded_pj"]
+    return (
+        f"{own['fpga_pj'] / 1e9:.2f}",
+        f"{own['cells_pj'] / 1e9:.3f}",
+        f"{saved / 1e9:.3f}",
+        f"{part['break_even_fpga_pj_per_bit']:.0f}",
+        f"{part['break_even_pj_per_bit']:.0f}",
+    )
 
 
 def _made_with(run: dict[str, Any]) -> str:

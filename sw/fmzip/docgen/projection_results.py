@@ -3,9 +3,7 @@
 from typing import Any
 
 from fmzip.docgen.format_parts import table
-from fmzip.docgen.measure_parts import PART
-from fmzip.docgen.result_parts import RESULTS, load_result
-from fmzip.errors import FmzipError
+from fmzip.docgen.measure_parts import LOGIC, codec_rows, logic
 from fmzip.report.published import PUBLISHED
 
 _FAMILIES = "pcavlc", "cap"
@@ -13,29 +11,15 @@ _FAMILIES = "pcavlc", "cap"
 
 def projections() -> str:
     """A line for each codec that projects, of all runs."""
-    rows = []
-    for path in sorted(RESULTS.glob("measure-*.json")):
-        run = load_result(path.name)
-        rows += [
-            (run["manifest"]["network"], f"`{name}`", *_costs(found))
-            for name, found in run["codecs"].items()
-            if "matrix_bytes" in found["config"]
-        ]
-    if not rows:
-        raise FmzipError(f"{RESULTS}: no run of a codec that projects; make results writes them")
     header = (
         "network", "codec", "bits per value", "drop, points", "matrices, KB", "of the decoder",
-        "codebooks, KB a picture", "products a value, write", "read", "logic, mJ on an FPGA",
-        "in cells", "memory saves, mJ", "pays above, pJ a bit, FPGA", "cells",
+        "codebooks, KB a picture", "products a value, write", "read", *LOGIC,
     )  # fmt: skip
-    return table(header, rows)
+    return table(header, codec_rows("a codec that projects", "matrix_bytes", _costs))
 
 
 def _costs(found: dict[str, Any]) -> tuple[str, ...]:
-    config, energy = found["config"], found["energy"]
-    part = next(p for p in energy["parts"] if p["part"] == PART)
-    own, products = energy["codec"], energy["codec"]["products_per_value"]
-    saved = part["incremental"]["raw_pj"] - part["incremental"]["coded_pj"]
+    config, products = found["config"], found["energy"]["codec"]["products_per_value"]
     return (
         f"{found['bits_per_value']:.3f}",
         f"{found['top1_drop']:.1f}",
@@ -44,11 +28,7 @@ def _costs(found: dict[str, Any]) -> tuple[str, ...]:
         f"{config['codebook_bytes'] / 1000:.1f}",
         f"{products['write']:.0f}",
         f"{products['read']:.0f}",
-        f"{own['fpga_pj'] / 1e9:.2f}",
-        f"{own['cells_pj'] / 1e9:.3f}",
-        f"{saved / 1e9:.3f}",
-        f"{part['break_even_fpga_pj_per_bit']:.0f}",
-        f"{part['break_even_pj_per_bit']:.0f}",
+        *logic(found),
     )
 
 
