@@ -1,6 +1,8 @@
 """The command `fmzip formal`: proofs of the gateware, and the bugs that they must find."""
 
 import json
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +20,7 @@ def formal(
         list[str] | None, typer.Argument(metavar="[NAME]...", help="proofs to run; all")
     ] = None,
     bugs: Annotated[bool, typer.Option(help="look for the seeded bugs, too")] = True,
+    jobs: Annotated[int, typer.Option(min=1, help="proofs side by side")] = 2,
     json_file: Annotated[
         Path | None,
         typer.Option(
@@ -27,7 +30,7 @@ def formal(
 ) -> None:
     """Prove what is listed in docs/proofs.md; takes some minutes."""
     try:
-        from fmzip_sim.formal.proofs import PROOFS, check
+        from fmzip_sim.formal.proofs import PROOFS
     except ModuleNotFoundError as error:
         raise FmzipError(
             f"{error.name} is not installed: pip install 'fmzip[formal,hw]' brings it"
@@ -38,32 +41,44 @@ def formal(
         if name not in known:
             raise ValueError(f"no proof {name!r}; there are {', '.join(known)}")
     check_writable(json_file)
+    names = list(only or known)
     rows = _rows_of(json_file)
     wrong: list[str] = []
-    for name in only or known:
-        proof = known[name]
-        verdict = check(proof)
-        found = check(proof, bug=True) if bugs else None
-        holds, missed = verdict.passed, found is not None and found.passed
-        if not holds or missed:
-            wrong.append(name)
-        said = "holds" if holds else f"does not hold: {verdict.last_lines()}"
-        seen = (
-            "" if found is None else ("; the seeded bug is NOT found" if missed else "; bug found")
-        )
-        print(f"{name}: {said}, {verdict.seconds:.0f} s{seen if bugs else ''}", flush=True)
-        rows[name] = {
-            "name": name, "claim": proof.claim, "mode": proof.mode, "depth": proof.depth,
-            "cut": proof.cut, "holds": holds, "bug": proof.bug[1:],
-            "bug_found": None if found is None else not found.passed,
-        }  # fmt: skip
-        if json_file is not None:
-            ordered = [rows[name] for name in known if name in rows]
-            write_atomic(json_file, (json.dumps({"proofs": ordered}, indent=2) + "\n").encode())
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        started = [pool.submit(_verdicts, name, bugs) for name in names]
+        for done in as_completed(started):
+            name, verdict, found = done.result()
+            proof = known[name]
+            holds, missed = verdict.passed, found is not None and found.passed
+            if not holds or missed:
+                wrong.append(name)
+            said = "holds" if holds else f"does not hold: {verdict.last_lines()}"
+            seen = (
+                ""
+                if found is None
+                else ("; the seeded bug is NOT found" if missed else "; bug found")
+            )
+            print(f"{name}: {said}, {verdict.seconds:.0f} s{seen if bugs else ''}", flush=True)
+            rows[name] = {
+                "name": name, "claim": proof.claim, "mode": proof.mode, "depth": proof.depth,
+                "cut": proof.cut, "holds": holds, "bug": proof.bug[1:],
+                "bug_found": None if found is None else not found.passed,
+            }  # fmt: skip
+            if json_file is not None:
+                ordered = [rows[name] for name in known if name in rows]
+                write_atomic(json_file, (json.dumps({"proofs": ordered}, indent=2) + "\n").encode())
     if wrong:
         raise MismatchError(
-            f"{len(wrong)} of {len(only or known)} proofs failed: {', '.join(wrong)}"
+            f"{len(wrong)} of {len(names)} proofs failed: {', '.join(sorted(wrong))}"
         )
+
+
+def _verdicts(name: str, bugs: bool) -> tuple[str, Any, Any]:
+    """Of a proof and of its bug; by name, since a worker's process cannot be sent what makes it."""
+    from fmzip_sim.formal.proofs import PROOFS, check
+
+    proof = next(proof for proof in PROOFS if proof.name == name)
+    return name, check(proof), check(proof, bug=True) if bugs else None
 
 
 def _rows_of(path: Path | None) -> dict[str, dict[str, Any]]:
