@@ -16,6 +16,7 @@ from tests.stream_bench import simulate, transfer
 
 from fmzip_hw.projectdecoder import ProjectionDecoder
 from fmzip_hw.projectsize import ProjectionSize
+from fmzip_sim.patterns import PATTERNS, SHY
 
 STALLS = ["never", "random", "bursts", "rare"]
 VALUES = 64
@@ -30,6 +31,20 @@ def test_frame_after_frame_is_decoded() -> None:
             page = n % 2
             await load_decoder(ctx, dut, case, page, page * 1024, 8, VALUES)
             await check_decoder(ctx, dut, case, page, feed=STALLS[n % 3], drain=STALLS[n % 4])
+
+    simulate(dut, bench)
+
+
+@pytest.mark.soak
+def test_hundreds_of_frames_with_stalls_are_decoded() -> None:
+    dut = ProjectionDecoder(ProjectionSize(16, 16384, VALUES))
+
+    async def bench(ctx):
+        for seed in range(9000, 9300):
+            case, draw, page = projection_case(seed, 600), random.Random(seed), seed % 2
+            await load_decoder(ctx, dut, case, page, page * 512, 16, VALUES)
+            stalls = {"feed": draw.choice([*PATTERNS]), "drain": draw.choice([*PATTERNS, SHY])}
+            await check_decoder(ctx, dut, case, page, **stalls)
 
     simulate(dut, bench)
 
@@ -94,11 +109,12 @@ def test_hundreds_of_damaged_frames_cannot_stop_it() -> None:
 def test_a_frame_that_is_abandoned_leaves_nothing_behind() -> None:
     reset = Signal()
     dut = ProjectionDecoder(ProjectionSize(8, 16384, VALUES))
-    case = projection_case(7103, 500)
+    case = projection_case(7107, 400)
 
     async def bench(ctx):
         await load_decoder(ctx, dut, case, 0, 0, 8, VALUES)
         words = frame_words(case.case, 8, case.frame)
+        assert len(words) > 30
         for cycles in (30, 200, 500):
             await begin(ctx, dut, case.config, 0)
             source, ready = iter(words), True

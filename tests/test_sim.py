@@ -3,7 +3,7 @@
 import importlib.util
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -16,10 +16,11 @@ from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from tests import stream_bench
+from tests.huffman_bench import projection_case
 
 from fmzip import reference
 from fmzip.errors import ToolError
-from fmzip.format import STEP_MIN, STEP_PER_LSB, Coder, ceil_div
+from fmzip.format import PROJECTIONS, STEP_MIN, STEP_PER_LSB, Coder, ceil_div
 from fmzip_sim import emit
 from fmzip_sim.patterns import PATTERNS, SHY
 from fmzip_sim.tb import cases, compare, runner, wire
@@ -30,6 +31,7 @@ from fmzip_sim.tb.runner import Outcome
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden" / "v1"
 RANS_GOLDEN = ROOT / "tests" / "golden" / "v2"
+HUFFMAN_GOLDEN = ROOT / "tests" / "golden_projection"
 DATA = os.environ.get("FMZIP_DATA")
 BENCHES = ("encoder", "decoder")
 LANES = (8, 4, 2)
@@ -180,6 +182,54 @@ def test_a_bench_of_the_coder_rans_fails_where_the_expectation_is_wrong(
     assert not outcome.passed
     (message,) = outcome.failed.values()
     assert message.startswith("frame 'one_value': ")
+
+
+# Frames of the coder HUFFMAN: those of its golden vectors that gateware takes, and with stalls some
+# that are drawn: positions of 2 x 2 pixels, several groups, int8, raw tiles.
+
+
+def projection_cases(seeds: Iterable[int], values: int) -> list[Case]:
+    given = [case for case in cases.golden(HUFFMAN_GOLDEN) if "projection4" not in case.name]
+    stalls = [*PATTERNS]
+    for seed in seeds:
+        drawn = projection_case(seed, values)
+        config, coding, frame = drawn.config, drawn.coding, drawn.frame
+        decoded = reference.decode(frame, coding.tables)
+        feed, drain = stalls[seed % len(stalls)], stalls[seed // 2 % len(stalls)]
+        given.append(
+            Case(f"seed {seed}", config, drawn.values, frame, decoded, feed, drain, coding)
+        )
+    return given
+
+
+huffman_designs = pytest.mark.parametrize(
+    "bench",
+    [
+        pytest.param(bench, marks=pytest.mark.xdist_group(f"sim {bench}"))
+        for bench in ("pcavlc_encoder", "pcavlc_decoder")
+    ],
+)
+
+
+@huffman_designs
+def test_frames_of_the_coder_huffman_are_the_references(simulate: Simulate, bench: str) -> None:
+    given = projection_cases((1, 7), 200)
+    assert {case.config.transform for case in given} == {*PROJECTIONS}
+    must_pass(simulate(bench, 8, "some", given))
+
+
+@huffman_designs
+def test_a_bench_of_the_coder_huffman_fails_where_the_expectation_is_wrong(
+    simulate: Simulate, bench: str
+) -> None:
+    good = projection_cases((), 0)[0]
+    frame = good.frame[:-1] + bytes((good.frame[-1] ^ 1,))
+    encodes = bench == "pcavlc_encoder"
+    bad = replace(good, **({"frame": frame} if encodes else {"decoded": good.decoded ^ 1}))
+    outcome = simulate(bench, 8, "wrong", [bad])
+    assert not outcome.passed
+    (message,) = outcome.failed.values()
+    assert message.startswith(f"frame '{good.name}': ")
 
 
 @pytest.fixture(scope="module")

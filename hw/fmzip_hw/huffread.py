@@ -64,7 +64,7 @@ class BitWindow(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         word = self.i.payload
-        window = Signal(2 * _HALF, reset_less=True)
+        window = Signal(2 * _HALF)
         held = Signal(range(2 * _HALF + 1))  # bits of the tile in the window
         half, ended = Signal(), Signal()  # which half of the word is next; no word follows
         want, loads = Signal(), Signal()
@@ -119,9 +119,10 @@ class HuffmanReader(wiring.Component):
 
     A symbol takes ``lookup_cycles`` for each 4 bits of its code that are begun, and a cycle more
     where bits follow the code; of a raw tile, ``raw_cycles``, and a cycle more for each 32 bits.
-    Between positions some cycles pass. Damaged words cannot stop it: it puts
-    out as many symbols as it is asked for, and takes words up to the last one of each tile. What
-    ``docs/format.md``, 11.8, wants rejected is ``broken``, but for escapes of symbols with a code.
+    Between positions 2 cycles pass, 1 in a raw tile, and another one where bits have to be loaded.
+    Damaged words cannot stop it: it puts out as many symbols as it is asked for, and takes words up
+    to the last one of each tile. What ``docs/format.md``, 11.8, wants rejected is ``broken``, but
+    for escapes of symbols with a code.
 
     Parameters
     ----------

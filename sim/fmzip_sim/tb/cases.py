@@ -3,7 +3,8 @@
 In a file a case is what a golden vector is, with a name, the decoded values and the stall patterns
 added: ``config`` (the arguments of ``FrameConfig``, enumerations as integers), ``values`` (in C
 order of [C, H, W]), ``frame`` (hexadecimal); with the coder RANS ``tables`` (hexadecimal) and
-``diffusion`` (the arguments of ``Diffusion``) besides.
+``diffusion`` (the arguments of ``Diffusion``) besides, with the coder HUFFMAN ``tables`` and
+``forward`` (each group's matrix, hexadecimal).
 """
 
 import json
@@ -17,6 +18,7 @@ import numpy as np
 
 from fmzip import reference
 from fmzip.format import BLOCK_CODERS, STEP_MAX, STEP_MIN, Coder, Dtype, FrameConfig, Transform
+from fmzip.projection import Affine, ProjectionCoding, parse_projection
 from fmzip.reference.tiling import DTYPES
 from fmzip.tables import Coding, Diffusion, parse_tables
 from fmzip_sim.patterns import PATTERNS, SHY
@@ -36,7 +38,7 @@ class Case:
     frame : what the reference makes of ``values``
     decoded : uint8 or int8 [C, H, W], what the reference makes of ``frame``
     feed, drain : stall patterns on the input and on the output
-    coding : what the coder RANS needs
+    coding : what the coders RANS and HUFFMAN need
     """
 
     name: str
@@ -46,7 +48,7 @@ class Case:
     decoded: np.ndarray
     feed: str = "never"
     drain: str = "never"
-    coding: Coding | None = None
+    coding: Coding | ProjectionCoding | None = None
 
     @property
     def stalls(self) -> bool:
@@ -57,7 +59,10 @@ class Case:
         coding: dict[str, Any] = {}
         if self.coding is not None:
             coding["tables"] = self.coding.tables.to_bytes().hex()
+        if isinstance(self.coding, Coding):
             coding["diffusion"] = asdict(self.coding.diffusion)
+        elif self.coding is not None:
+            coding["forward"] = [affine.to_bytes().hex() for affine in self.coding.forward]
         return coding | {
             "name": self.name,
             "config": asdict(self.config),
@@ -77,16 +82,25 @@ class Case:
         shape = (config.channels, config.height, config.width)
         values = np.array(given["values"], DTYPES[config.dtype]).reshape(shape)
         frame = bytes.fromhex(given["frame"])
-        tables = coding = None
-        if "tables" in given:
-            tables = parse_tables(bytes.fromhex(given["tables"]), config.planes)
-            coding = Coding(tables, Diffusion(**given["diffusion"]))
+        coding = _coding(given, config)
         if "decoded" in given:
             decoded = np.array(given["decoded"], values.dtype).reshape(shape)
         else:
-            decoded = reference.decode(frame, tables)
+            decoded = reference.decode(frame, None if coding is None else coding.tables)
         stalls = {side: given[side] for side in ("feed", "drain") if side in given}
         return cls(given["name"], config, values, frame, decoded, **stalls, coding=coding)
+
+
+def _coding(given: dict[str, Any], config: FrameConfig) -> Coding | ProjectionCoding | None:
+    if "tables" not in given:
+        return None
+    data = bytes.fromhex(given["tables"])
+    if "diffusion" in given:
+        return Coding(parse_tables(data, config.planes), Diffusion(**given["diffusion"]))
+    projection = parse_projection(data)
+    pairs = zip(given["forward"], projection.inverse, strict=True)
+    forward = [Affine.parse(bytes.fromhex(f), *i.matrix.shape[::-1]) for f, i in pairs]
+    return ProjectionCoding(projection, tuple(forward))
 
 
 def make(name: str, values: np.ndarray, **config: Any) -> Case:

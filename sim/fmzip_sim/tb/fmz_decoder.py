@@ -4,28 +4,13 @@ from typing import Any
 
 import cocotb
 
-from fmzip.format import BLOCK
-from fmzip_sim.tb import fmz, wire
 from fmzip_sim.tb.bench import BREAKS, CASES, SHORT
-from fmzip_sim.tb.cases import Case
-from fmzip_sim.tb.driver import Payload, Traffic
+from fmzip_sim.tb.fmz import FmzBench
+from fmzip_sim.tb.positionwise import DecoderSide
 
 
-class DecoderBench(fmz.FmzBench):
-    def __init__(self, dut: Any) -> None:
-        super().__init__(dut, ("data", "last", "raw"), ("data", "keep", "last"))
-
-    def payloads(self, case: Case) -> list[Payload]:
-        return [(w.data, w.last, w.raw) for w in wire.words(case.frame, BLOCK)]
-
-    def expected(self, case: Case) -> int:
-        return len(fmz.takes(case))
-
-    def difference(self, case: Case, seen: Traffic) -> str | None:
-        return fmz.beat_difference(case, seen.taken)
-
-    def beats_at(self, seen: Traffic) -> list[int]:
-        return seen.taken_at
+class DecoderBench(DecoderSide, FmzBench):
+    """The codec, with its tables."""
 
 
 @cocotb.test()

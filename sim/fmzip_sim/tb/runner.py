@@ -26,17 +26,21 @@ from fmzip_hw.decoder import Decoder
 from fmzip_hw.encoder import Encoder
 from fmzip_hw.fmzdecoder import FmzDecoder
 from fmzip_hw.fmzencoder import FmzEncoder
+from fmzip_hw.projectdecoder import ProjectionDecoder
+from fmzip_hw.projectencoder import ProjectionEncoder
 from fmzip_sim.emit import emit_verilog, locked
-from fmzip_sim.tb import cases
+from fmzip_sim.tb import cases, sizes
 from fmzip_sim.tb.cases import Case
 from fmzip_sim.tb.withtables import WithTables
 
-# By the name of the bench; those of the coder RANS have 8 lanes.
+# By the name of the bench; those of the coders RANS and HUFFMAN have 8 lanes.
 COMPONENTS: dict[str, Callable[[int], wiring.Component]] = {
     "encoder": Encoder,
     "decoder": Decoder,
     "fmz_encoder": lambda _: WithTables(FmzEncoder()),
     "fmz_decoder": lambda _: WithTables(FmzDecoder()),
+    "pcavlc_encoder": lambda _: ProjectionEncoder(sizes.PROJECTION),
+    "pcavlc_decoder": lambda _: ProjectionDecoder(sizes.PROJECTION),
 }
 SEED = 1
 VERILATOR_MIN = (5, 36)  # what cocotb 2 needs; an older one fails in its C++ compiler
