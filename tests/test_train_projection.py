@@ -57,7 +57,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     return make_job(tmp_path_factory.mktemp("job"), 48, 16, NET_AND_MORE)
 
 
-RECIPE = Recipe(epochs=6, rate=1e-4)
+RECIPE = Recipe(epochs=8, rate=3e-3, augment=True)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,9 @@ from torch.nn import functional
 
 from fmzip.errors import FmzipError
 from fmzip.format import COMPONENT_MAX
+from fmzip_models.augment import augmented
 from fmzip_models.graph import TracedGraph
+from fmzip_models.learnstate import LearnState
 from fmzip_models.maps import Map
 from fmzip_models.pca import Components, Linear, Shape
 from fmzip_models.pictures import Pictures
@@ -48,14 +50,16 @@ class Recipe:
     features : weight of the squared error of the maps, relative to their power
     labels : weight of the cross-entropy of the labels; 0 without
     seed : of the order of the pictures
+    augment : pictures are turned and shifted, see ``augment.augmented``
     """
 
-    epochs: int = 8
+    epochs: int = 12
     batch: int = 8
     rate: float = 1e-3
     features: float = 1.0
     labels: float = 0.0
     seed: int = 1
+    augment: bool = False
 
     def __post_init__(self) -> None:
         if self.epochs < 0 or self.batch < 1 or self.seed < 0:
@@ -162,10 +166,11 @@ def learn(
     network: Network, pictures: Pictures, indices: np.ndarray, learned: Mapping[str, LearnedMap],
     recipe: Recipe, device: torch.device, *,
     before_relu: bool = True,
+    held: np.ndarray | None = None,
     begin: tuple[int, np.ndarray] | None = None,
     step: Callable[[int, int, float], None] = lambda *_: None,
     epoch: Callable[[int, np.ndarray], None] = lambda *_: None,
-) -> None:  # fmt: skip
+) -> tuple[float, float]:  # fmt: skip
     """Learn the codecs of all maps, or of some.
 
     Parameters
@@ -173,9 +178,15 @@ def learn(
     indices : of the pictures
     learned : of each map, by its name; maps without one stay as they are
     before_relu : maps are stored in front of their ReLU
+    held : other pictures, which nothing is learned on. What the codecs are in the end is what had
+        the least divergence on these, behind any epoch or in the beginning; without, the last one
     begin : epochs that are done, and the state that ``epoch`` was given behind the last of them
     step : called behind each step with its number, that of all steps, and the loss
     epoch : called behind each epoch with the number of them that are done, and a state
+
+    Returns
+    -------
+    first, best : divergence on ``held`` in the beginning and in the end, nats; nan without
 
     Raises
     ------
@@ -185,100 +196,98 @@ def learn(
     if not isinstance(graph, TracedGraph):
         raise FmzipError(f"{network.name}: torch.fx cannot trace it, so codecs cannot learn")
     modules = nn.ModuleList(m for m in learned.values() if isinstance(m, nn.Module)).to(device)
-    parameters = list(modules.parameters())
-    optimiser = torch.optim.Adam(parameters, recipe.rate)
+    state = LearnState(list(modules.parameters()), recipe.rate)
     steps = -(-len(indices) // recipe.batch)
     done = 0
+
+    def read(chosen: np.ndarray, *seed: int) -> torch.Tensor:
+        found = pictures.read(chosen)
+        if recipe.augment:
+            found = augmented(found, np.random.default_rng((recipe.seed, *seed)))
+        return network.normalise(found).to(device)
+
+    @torch.no_grad()
+    def held_kl() -> float:
+        if held is None:
+            return np.nan
+        total = 0.0
+        for k in range(0, len(held), recipe.batch):
+            batch = read(held[k : k + recipe.batch], k)
+            kl, _ = _divergence(graph, batch, learned, before_relu)
+            total += float(kl) * len(batch)
+        return total / len(held)
+
     if begin is not None:
         done = begin[0]
-        _restore(optimiser, parameters, begin[1], done * steps)
+        state.restore(begin[1], done * steps)
+    else:
+        state.see(held_kl())
     frozen = [p for p in network.module.parameters() if p.requires_grad]
     for parameter in frozen:
         parameter.requires_grad_(False)
-    spread, slope = begin[1][-2:].tolist() if begin is not None else (np.nan, np.nan)
     weights = {m.name: m.values for m in graph.maps}
     try:
         for number in range(done, recipe.epochs):
             order = np.random.default_rng((recipe.seed, number)).permutation(indices)
             for k in range(steps):
                 share = (number * steps + k) / (recipe.epochs * steps)
-                optimiser.param_groups[0]["lr"] = recipe.rate * (0.5 + 0.5 * np.cos(np.pi * share))
+                rate = recipe.rate * (0.5 + 0.5 * np.cos(np.pi * share))
                 chosen = order[k * recipe.batch : (k + 1) * recipe.batch]
-                batch = network.normalise(pictures.read(chosen)).to(device)
+                batch = read(chosen, number, k)
                 labels = torch.from_numpy(np.asarray(pictures.labels)[chosen]).to(device)
                 loss = _loss(graph, batch, labels, learned, recipe, before_relu)
                 bits = _spread(learned, weights)
-                if np.isnan(spread):
-                    spread, slope = float(bits.detach()), float(_SLOPE * loss.detach())
-                optimiser.zero_grad()
-                more = bits - spread
-                (loss + slope * more + _RATE_PRICE * more.square()).backward()
-                optimiser.step()
+                if np.isnan(state.spread):
+                    state.spread = float(bits.detach())
+                    state.slope = float(_SLOPE * loss.detach())
+                more = bits - state.spread
+                state.step(loss + state.slope * more + _RATE_PRICE * more.square(), rate)
                 step(number * steps + k + 1, recipe.epochs * steps, float(loss.detach()))
-            epoch(number + 1, _state(optimiser, parameters, spread, slope))
+            state.see(held_kl())
+            epoch(number + 1, state.flat())
     finally:
         for parameter in frozen:
             parameter.requires_grad_(True)
+    return state.first_kl, state.take_best()
 
 
 def _loss(
     graph: TracedGraph, batch: torch.Tensor, labels: torch.Tensor,
     learned: Mapping[str, LearnedMap], recipe: Recipe, before_relu: bool,
 ) -> torch.Tensor:  # fmt: skip
-    wanted: dict[str, torch.Tensor] = {}
-    answers = graph.run(batch, lambda m, v: wanted.__setitem__(m.name, v.clone()))
     errors: list[torch.Tensor] = []
-
-    def project(m: Map, values: torch.Tensor) -> torch.Tensor:
-        if m.name not in learned:
-            return values
-        back = learned[m.name](values)
-        seen = functional.relu(back) if m.relu and before_relu else back
-        power = wanted[m.name].var() + 1e-12
-        errors.append((seen - wanted[m.name]).square().mean() / power)
-        return back
-
-    logits = graph.forward(batch, project, before_relu=before_relu)
-    loss = functional.kl_div(
-        logits.log_softmax(1), answers.log_softmax(1), log_target=True, reduction="batchmean"
-    )
+    loss, logits = _divergence(graph, batch, learned, before_relu, errors)
     loss = loss + recipe.features * torch.stack(errors).mean()
     if recipe.labels:
         loss = loss + recipe.labels * functional.cross_entropy(logits, labels)
     return loss
 
 
+def _divergence(
+    graph: TracedGraph, batch: torch.Tensor, learned: Mapping[str, LearnedMap], before_relu: bool,
+    errors: list[torch.Tensor] | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
+    """Mean divergence of the answers, and logits; ``errors`` gets those of the maps."""
+    wanted: dict[str, torch.Tensor] = {}
+    answers = graph.run(batch, lambda m, v: wanted.__setitem__(m.name, v.clone()))
+
+    def project(m: Map, values: torch.Tensor) -> torch.Tensor:
+        if m.name not in learned:
+            return values
+        back = learned[m.name](values)
+        if errors is not None:
+            seen = functional.relu(back) if m.relu and before_relu else back
+            power = wanted[m.name].var() + 1e-12
+            errors.append((seen - wanted[m.name]).square().mean() / power)
+        return back
+
+    logits = graph.forward(batch, project, before_relu=before_relu)
+    return functional.kl_div(
+        logits.log_softmax(1), answers.log_softmax(1), log_target=True, reduction="batchmean"
+    ), logits
+
+
 def _spread(learned: Mapping[str, LearnedMap], weights: Mapping[str, int]) -> torch.Tensor:
     """Mean logarithm of the spread of all symbols, in bits."""
     total = sum(weights.values())
     return torch.stack([weights[n] / total * of.log_spread for n, of in learned.items()]).sum()
-
-
-def _state(
-    optimiser: torch.optim.Adam, parameters: list[nn.Parameter], *beginning: float
-) -> np.ndarray:
-    """Parameters, Adam's two means, and what is kept of the beginning: float32 [3 n + 2]."""
-    parts = [p.detach() for p in parameters]
-    for name in ("exp_avg", "exp_avg_sq"):
-        parts += [optimiser.state[p][name] for p in parameters]
-    flat = torch.cat([part.reshape(-1) for part in parts]).float().cpu().numpy()
-    return np.append(flat, np.array(beginning, np.float32))
-
-
-def _restore(
-    optimiser: torch.optim.Adam, parameters: list[nn.Parameter], state: np.ndarray, steps: int
-) -> None:
-    flat = torch.from_numpy(state[:-2])
-    sizes = [p.numel() for p in parameters]
-    parts = [
-        part.view_as(p).to(p) for part, p in zip(flat.split(3 * sizes), parameters * 3, strict=True)
-    ]
-    n = len(parameters)
-    with torch.no_grad():
-        for k, parameter in enumerate(parameters):
-            parameter.copy_(parts[k])
-            optimiser.state[parameter] = {
-                "step": torch.tensor(float(steps)),
-                "exp_avg": parts[n + k].clone(),
-                "exp_avg_sq": parts[2 * n + k].clone(),
-            }

@@ -37,12 +37,15 @@ def train_projection(
     ] = None,
     epochs: Annotated[
         int, typer.Option(min=0, help="passes over them; 0 keeps principal components")
-    ] = 8,
+    ] = 12,
     batch: Annotated[int, typer.Option(min=1, help="pictures for each step")] = 8,
     rate: Annotated[float, typer.Option(help="of learning, at its highest")] = 1e-3,
     labels: Annotated[
         float, typer.Option(help="weight of the labels; 0 to learn without them")
     ] = 0.0,
+    augment: Annotated[
+        bool, typer.Option("--augment/--as-they-are", help="turn and shift pictures, or do not")
+    ] = True,
     scales: Scales = "max",
     device: Device = "cpu",
     seed: Annotated[int, typer.Option(min=0, help="of the order of the pictures")] = 1,
@@ -68,9 +71,9 @@ def train_projection(
 
     known = Input(size, *normalisation)
     config = TrainConfig(
-        bits, Recipe(epochs, batch, rate, labels=labels, seed=seed), model, weights, images, name,
-        calibration, scales, device, resume, known if known != Input() else None,
-        fold,
+        bits, Recipe(epochs, batch, rate, labels=labels, seed=seed, augment=augment),
+        model, weights, images, name, calibration, scales, device, resume,
+        known if known != Input() else None, fold,
     )  # fmt: skip
     training = Training(config)
     found = with_bar(training.run, "maps and epochs")

@@ -44,6 +44,7 @@ from fmzip.reference import gf2, huffman
 from fmzip_models import capture, learn, plane_grow, plane_start, quantise
 from fmzip_models.in_loop import InLoop, Uncoded
 from fmzip_models.learn import Recipe
+from fmzip_models.learnstate import LearnState
 from fmzip_models.maps import Map
 from fmzip_models.plane_learn import LearnedPlanes, Start
 from fmzip_models.plane_loop import PlaneLoop
@@ -277,7 +278,7 @@ class _Work:
             name: LearnedPlanes(of, config.transform, self._scales[name])
             for name, of in begin.items()
         }
-        size = 2 + 3 * sum(p.numel() for of in modules.values() for p in of.parameters())
+        size = LearnState.size(sum(p.numel() for of in modules.values() for p in of.parameters()))
         known = [
             (done, found["state"])
             for done in range(1, recipe.epochs + 1)

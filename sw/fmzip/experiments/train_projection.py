@@ -6,8 +6,9 @@
 2. Allocation, by the same metric as that of ``fmzip allocate``: the choices that together take the
    bits that are wanted.
 3. Matrices learn to make up for what is lost (``fmzip_models.learn``). Finished epochs are kept.
-4. Integers, and codebooks from the symbols of the compressed network. Where the components as they
-   were give the network's answers better, on the pictures that were learned on, they stay.
+   A part of the pictures is held out: what gives the network's answers best on them is taken,
+   behind any epoch or in the beginning.
+4. Integers, and codebooks from the symbols of the compressed network.
 """
 
 import sys
@@ -33,6 +34,7 @@ from fmzip_models import capture, learn, pca, quantise
 from fmzip_models.capture import Calibration
 from fmzip_models.in_loop import InLoop
 from fmzip_models.learn import Learned, Recipe
+from fmzip_models.learnstate import LearnState
 from fmzip_models.maps import Map
 from fmzip_models.pca import Components, Fit, Linear, Shape
 from fmzip_models.pictures import Pictures
@@ -52,6 +54,7 @@ _BELOW = 0.25
 _SENSITIVITY_VALUES, _SENSITIVITY_PICTURES = 45e6, (32, 256)
 _FIT_VALUES, _FIT_PICTURES = 90e6, (64, 512)
 _BATCH = 16
+_HELD_SHARE, _HELD_MOST = 5, 256  # of the pictures, at least every so many is held out; at most
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class TrainConfig:
     """
 
     bits: float
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: Recipe = field(default_factory=lambda: Recipe(augment=True))
     model: str | None = None
     weights: Path | None = None
     images: Path | None = None
@@ -130,14 +133,8 @@ class Training(Making):
             curves = work.curves(known)
             values = {m.name: m.values for m in network.graph.maps}
             chosen = sensitivity.choose_within(curves, values, config.bits)
-            linear = work.learned(chosen, learned)
+            linear, about = work.learned(chosen, learned)
             layers, found = work.finish(chosen, linear)
-            if config.recipe.epochs:
-                others, plain = work.finish(chosen, work.components(chosen))
-                found["kl_of_components"] = plain["kl"]
-                if plain["kl"] < found["kl"]:
-                    layers = others
-                    found |= plain
         return CodecFile(
             config.name, network.name, job.weights_hash, layers, {},
             {
@@ -146,6 +143,7 @@ class Training(Making):
                 "seed": config.recipe.seed,
                 "calibration_pictures": len(job.indices),
                 **found,
+                **about,
             },
         )  # fmt: skip
 
@@ -249,12 +247,12 @@ class _Work:
 
     def learned(
         self, chosen: dict[str, tuple[Cut, float]], checkpoint: Checkpoint
-    ) -> dict[str, Linear]:
-        """Projections behind the last epoch."""
+    ) -> tuple[dict[str, Linear], dict[str, float]]:
+        """The best projections, and what pictures that are held out say of them."""
         begin = self.components(chosen)
         recipe = self._config.recipe
         if not recipe.epochs:
-            return begin
+            return begin, {}
         # Learning is for what is left when the means are right.
         batches = self._batches(_FIT_VALUES, _FIT_PICTURES)
         for name, fit in self._fits(chosen, begin, batches).items():
@@ -268,19 +266,22 @@ class _Work:
             )
             for m in self._maps
         }  # fmt: skip
-        size = 2 + 3 * sum(p.numel() for of in modules.values() for p in of.parameters())
+        size = LearnState.size(sum(p.numel() for of in modules.values() for p in of.parameters()))
         known = [
             (done, found["state"])
             for done in range(1, recipe.epochs + 1)
             if (found := checkpoint.load(done, ("state",), size)) is not None
         ]
-        learn.learn(
-            self._network, self._pictures, self._indices, modules, recipe, self._device,
-            begin=known[-1] if known else None,
+        held = self._indices[:: max(_HELD_SHARE, len(self._indices) // _HELD_MOST)]
+        first, best = learn.learn(
+            self._network, self._pictures, np.setdiff1d(self._indices, held), modules, recipe,
+            self._device, held=held, begin=known[-1] if known else None,
             step=lambda k, of, loss: self._progress(f"learning, loss {loss:.4f}", k, of),
             epoch=lambda done, state: checkpoint.save(done, {"state": state}),
         )  # fmt: skip
-        return {name: module.linear() for name, module in modules.items()}
+        about = {"held_out_pictures": len(held), "held_out_kl_of_components": round(first, 5),
+                 "held_out_kl": round(best, 5)}  # fmt: skip
+        return {name: module.linear() for name, module in modules.items()}, about
 
     @torch.no_grad()
     def _fits(
