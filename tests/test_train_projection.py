@@ -154,6 +154,19 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(
     assert codecfile.dump(went_on) == codecfile.dump(whole)
 
 
+def test_what_is_worse_on_pictures_that_are_held_out_is_not_taken(job: dict[str, object]) -> None:
+    config = TrainConfig(3.6, Recipe(epochs=0), **job, calibration=32)  # type: ignore[arg-type]
+    plain = Training(config).run()
+    wild = Training(replace(config, recipe=Recipe(epochs=2, rate=9.0, batch=8))).run()
+    about = wild.about
+    assert about["held_out_kl"] == about["held_out_kl_of_components"] > 0
+    assert about["held_out_pictures"] == 7
+    for name, layer in wild.layers.items():
+        pairs = zip(layer.coding.forward, plain.layers[name].coding.forward, strict=True)  # type: ignore[union-attr]
+        for a, b in pairs:
+            np.testing.assert_array_equal(a.matrix, b.matrix)
+
+
 def test_learning_begins_where_the_components_are() -> None:
     rng = np.random.default_rng(2)
     vectors = np.linalg.qr(rng.normal(size=(6, 6)))[0][None]
