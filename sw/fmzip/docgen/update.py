@@ -68,6 +68,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "headline": measure_parts.headline,
     "measured": measure_parts.measured,
     "projections": projection_results.projections,
+    "pcavlc-curve": projection_results.pcavlc_curve,
     "published-projections": projection_results.published_projections,
 }
 DOCUMENTS = (
