@@ -167,6 +167,13 @@ def test_what_is_worse_on_pictures_that_are_held_out_is_not_taken(job: dict[str,
             np.testing.assert_array_equal(a.matrix, b.matrix)
 
 
+def test_of_few_pictures_none_is_held_out(job: dict[str, object]) -> None:
+    config = TrainConfig(3.6, Recipe(epochs=1, batch=2), **job, calibration=3)  # type: ignore[arg-type]
+    about = Training(config).run().about
+    assert about["held_out_pictures"] == 0
+    assert "held_out_kl" not in about
+
+
 def test_learning_begins_where_the_components_are() -> None:
     rng = np.random.default_rng(2)
     vectors = np.linalg.qr(rng.normal(size=(6, 6)))[0][None]

@@ -13,7 +13,7 @@ ways: a price on what is above alone lets the noise from batch to batch wear the
 the errors up.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -166,7 +166,7 @@ def learn(
     network: Network, pictures: Pictures, indices: np.ndarray, learned: Mapping[str, LearnedMap],
     recipe: Recipe, device: torch.device, *,
     before_relu: bool = True,
-    held: np.ndarray | None = None,
+    held: Sequence[int] | np.ndarray = (),
     begin: tuple[int, np.ndarray] | None = None,
     step: Callable[[int, int, float], None] = lambda *_: None,
     epoch: Callable[[int, np.ndarray], None] = lambda *_: None,
@@ -208,11 +208,11 @@ def learn(
 
     @torch.no_grad()
     def held_kl() -> float:
-        if held is None:
+        if not len(held):
             return np.nan
         total = 0.0
         for k in range(0, len(held), recipe.batch):
-            batch = read(held[k : k + recipe.batch], k)
+            batch = read(np.asarray(held[k : k + recipe.batch]), k)
             kl, _ = _divergence(graph, batch, learned, before_relu)
             total += float(kl) * len(batch)
         return total / len(held)

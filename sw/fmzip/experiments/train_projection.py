@@ -272,15 +272,20 @@ class _Work:
             for done in range(1, recipe.epochs + 1)
             if (found := checkpoint.load(done, ("state",), size)) is not None
         ]
-        held = self._indices[:: max(_HELD_SHARE, len(self._indices) // _HELD_MOST)]
+        count = len(self._indices)
+        held = self._indices[:: max(_HELD_SHARE, count // _HELD_MOST)]
+        if count < _HELD_SHARE:  # too few to say anything
+            held = held[:0]
         first, best = learn.learn(
             self._network, self._pictures, np.setdiff1d(self._indices, held), modules, recipe,
             self._device, held=held, begin=known[-1] if known else None,
             step=lambda k, of, loss: self._progress(f"learning, loss {loss:.4f}", k, of),
             epoch=lambda done, state: checkpoint.save(done, {"state": state}),
         )  # fmt: skip
-        about = {"held_out_pictures": len(held), "held_out_kl_of_components": round(first, 5),
-                 "held_out_kl": round(best, 5)}  # fmt: skip
+        about: dict[str, float] = {"held_out_pictures": len(held)}
+        if len(held):
+            about["held_out_kl_of_components"] = round(first, 5)
+            about["held_out_kl"] = round(best, 5)
         return {name: module.linear() for name, module in modules.items()}, about
 
     @torch.no_grad()
