@@ -28,7 +28,8 @@ from fmzip_hw.sections import WordJoiner
 
 pytest.importorskip("z3")
 from fmzip_sim.formal.paths import valid_waits_for_ready
-from fmzip_sim.formal.proofs import PROOFS, check
+from fmzip_sim.formal.proof import check
+from fmzip_sim.formal.proofs import PROOFS
 from fmzip_sim.formal.seed import seeded
 from fmzip_sim.formal.streams import streams_of
 
@@ -103,7 +104,7 @@ def test_the_command_names_what_fails(
     assert "no proof 'Slide'; there are Slice," in capsys.readouterr().err
     real = check
     monkeypatch.setattr(
-        "fmzip_sim.formal.proofs.check", lambda proof, bug=False: real(proof, bug=True)
+        "fmzip_sim.formal.proof.check", lambda proof, bug=False: real(proof, bug=True)
     )
     out = tmp_path / "formal.json"
     assert run("Slice", "--json", str(out)) == 1

@@ -62,8 +62,10 @@ class FieldUnpacker(wiring.Component):
         m = Module()
         left = Signal.like(self.count.payload)  # fields of the section that are still to come
         busy = Signal()  # left != 0
-        word, following = Signal(self._word), Signal(self._word)
-        word_valid, following_valid = Signal(), Signal()
+        word = Signal(self._word)
+        word_valid = Signal()
+        following = Signal(self._word)
+        following_valid = Signal()
         position = Signal(ceil_log2(self._word))
         after = Signal(len(position) + 1)  # position + length
         beyond = after[-1]  # the field ends with the word or behind it

@@ -1,20 +1,20 @@
-"""The bit packer: every bit of a section comes out once, where it belongs."""
+"""The bit packer: it writes what a packer writes that is too slow to be built."""
 
 from typing import Any
 
-from amaranth.asserts import AnyConst
-from amaranth.hdl import Assert, Assume, Module, ResetSignal, Signal
+from amaranth.hdl import Assert, Assume, Cat, Module, Mux, ResetSignal, Signal
 from amaranth.lib import wiring
 
+from fmzip_hw.pipeline import register, register_flag
+from fmzip_sim.formal.inner import opened, signals
 from fmzip_sim.formal.streams import free
 
-_COUNT_BITS = 8
 
+class SameWords(wiring.Component):
+    """Around a ``BitPacker`` with units of one bit: fields one behind the other, and no bit else.
 
-class EveryBit(wiring.Component):
-    """Around a ``BitPacker``: bit number n of the first section, whichever n is.
-
-    At the end as many words have come out as hold the bits, and the bits behind the last are 0.
+    Beside it fields are appended in one cycle, and what is written then is compared. Induction
+    needs the state of both, as far apart as the packer's latency.
     """
 
     def __init__(self, dut: Any):
@@ -23,34 +23,44 @@ class EveryBit(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.dut = dut = self.dut
+        dut = self.dut
+        m.submodules.dut = inside = opened(dut)
         m.d.comb += Assume(~ResetSignal())
         free(m, dut)
-        number = Signal(_COUNT_BITS)
-        taken, written = Signal(_COUNT_BITS), Signal(_COUNT_BITS)
-        bit, known, ended = Signal(), Signal(), Signal()
-        length = dut.i_length
+        # At most so many bits are held, the lowest first.
+        held, count = Signal(dut.word_bits), Signal(dut.residue.shape())
+        ending, began = Signal(), Signal(2)
+        m.d.sync += [ending.eq(dut.i_last), began.eq(Cat(dut.i_last, began[0]))]
         m.d.comb += [
-            number.eq(AnyConst(_COUNT_BITS)),
-            Assume(length <= dut.field_bits),
-            Assume(dut.i_bits >> length == 0),
-            Assume(~ended | ~(dut.i_valid | dut.i_last)),  # one section
+            Assume(dut.i_length <= dut.field_bits),
+            Assume(dut.i_bits >> dut.i_length == 0),
+            Assume(~began.any() | ~(dut.i_valid | dut.i_last)),
         ]
-        in_field, in_word = number - taken, number - written
-        with m.If(dut.i_valid):
-            m.d.sync += taken.eq(taken + length)
-            with m.If((number >= taken) & (in_field < length)):
-                m.d.sync += [bit.eq(dut.i_bits.bit_select(in_field[:4], 1)), known.eq(1)]
-        with m.If(dut.i_last):
-            m.d.sync += ended.eq(1)
-        with m.If(dut.o_valid):
-            m.d.sync += written.eq(written + dut.word_bits)
-            with m.If((number >= written) & (in_word < dut.word_bits)):
-                found = dut.o_bits.bit_select(in_word[:4], 1)
-                m.d.comb += Assert(found == (bit & known))
-        with m.If(dut.done):
-            total = written + (dut.o_valid * dut.word_bits)
-            m.d.comb += [Assert(total >= taken), Assert(total < taken + dut.word_bits)]
-        # Never stalls: a word is not later than the latency.
-        m.d.comb += Assert(written <= taken + dut.word_bits)
+        field = Mux(dut.i_valid, dut.i_bits, 0)
+        joined = Signal(2 * dut.word_bits)
+        total = Signal(len(count) + 1)
+        full = total[-1]
+        m.d.comb += [
+            joined.eq(held | (field << count)),
+            total.eq(count + Mux(dut.i_valid, dut.i_length, 0)),
+        ]
+        m.d.sync += [
+            held.eq(Mux(ending, 0, Mux(full, joined[dut.word_bits :], joined))),
+            count.eq(Mux(ending, 0, total)),
+        ]
+        # What is written now, and the word of the packer.
+        latency = dut.latency
+        valid = register_flag(m, Mux(ending, count != 0, full), latency)
+        word = register(m, joined[: dut.word_bits], latency)
+        m.d.comb += [
+            Assert(dut.o_valid == valid),
+            Assert(~valid | (dut.o_bits == word)),
+            Assert(dut.done == register_flag(m, ending, latency)),
+            Assert(~dut.done | (dut.residue == register(m, count, latency))),
+        ]
+        own = signals(inside)
+        m.d.comb += [
+            Assert(own["position"] == Mux(ending, 0, count)),
+            Assert(Mux(own["fresh"], 0, own["held"]) == register(m, held, latency - 1)),
+        ]
         return m

@@ -51,7 +51,8 @@ def solve(
     ----------
     name : of the proof and of its directory
     top : component with assertions; its ports are free inputs
-    mode : ``prove`` (by induction), ``bmc`` (from reset, so many cycles) or ``cover``
+    mode : ``prove`` (by induction), ``bmc`` (from reset, so many cycles), ``end`` (from reset, and
+        asserted in the last of so many cycles only) or ``cover``
     depth : cycles
     cut : selection of cells whose outputs may be anything, which can only make a proof harder
     timeout_s : of the solver
@@ -63,12 +64,19 @@ def solve(
     work = build_root() / "formal" / name
     with locked(work):
         (work / "top.il").write_text(rtlil.convert(top, name="top", emit_src=False))
+        options, engine, passes = f"mode {mode}", f"smtbmc --nopresat {SOLVER}", "opt_clean -purge"
+        if mode == "end":
+            # One question over many cycles: to registers only, and to a solver that starts with it,
+            # Z3 answers in seconds where it would need hours.
+            options = f"mode bmc\nskip {depth - 1}"
+            engine = f"smtbmc --nopresat --stbv --unroll {SOLVER} -- --noincr"
+            passes += "\nmemory_map\nopt -full\nopt_clean -purge"
         cutting = f"cutpoint {cut}\n" if cut else ""
         (work / "job.sby").write_text(
-            f"[options]\nmode {mode}\ndepth {depth}\ntimeout {timeout_s:.0f}\n"
-            f"[engines]\nsmtbmc --nopresat {SOLVER}\n"
+            f"[options]\n{options}\ndepth {depth}\ntimeout {timeout_s:.0f}\n"
+            f"[engines]\n{engine}\n"
             f"[script]\nread_rtlil top.il\n{HIDE_ELEMENTS}\nprep -flatten -top top\n{cutting}"
-            "opt_clean -purge\n[files]\ntop.il\n"
+            f"{passes}\n[files]\ntop.il\n"
         )
         tool(SOLVER)
         arguments = [

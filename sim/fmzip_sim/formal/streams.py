@@ -40,22 +40,31 @@ def streams_of(component: Any) -> list[Stream]:
 class Held(wiring.Component):
     """Around a component: what is offered on an output is held; its inputs are free.
 
-    On an input stream the same is assumed. Constraints on other inputs are added by ``more``.
+    On an input stream the same is assumed.
 
     Parameters
     ----------
     dut : the component
+    constant : see ``surround``
+    given : what is assumed of other inputs: that a command comes when it may
     """
 
-    def __init__(self, dut: Any, *, constant: tuple[str, ...] = ()):
+    def __init__(
+        self,
+        dut: Any,
+        *,
+        constant: tuple[str, ...] = (),
+        given: Callable[[Any], list[Value]] = lambda dut: [],
+    ):
         self.dut = dut
-        self._constant = constant
+        self._constant, self._given = constant, given
         super().__init__({})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.dut = self.dut
         surround(m, self.dut, constant=self._constant)
+        m.d.comb += [Assume(rule) for rule in self._given(self.dut)]
         return m
 
 

@@ -1,8 +1,7 @@
 """The command `fmzip formal`: proofs of the gateware, and the bugs that they must find."""
 
 import json
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,11 +43,11 @@ def formal(
     names = list(only or known)
     rows = _rows_of(json_file)
     wrong: list[str] = []
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        started = [pool.submit(_verdicts, name, bugs) for name in names]
+    with ThreadPoolExecutor(jobs) as pool:
+        started = [pool.submit(_verdicts, known[name], bugs) for name in names]
         for done in as_completed(started):
-            name, verdict, found = done.result()
-            proof = known[name]
+            proof, verdict, found = done.result()
+            name = proof.name
             holds, missed = verdict.passed, found is not None and found.passed
             if not holds or missed:
                 wrong.append(name)
@@ -73,12 +72,11 @@ def formal(
         )
 
 
-def _verdicts(name: str, bugs: bool) -> tuple[str, Any, Any]:
-    """Of a proof and of its bug; by name, since a worker's process cannot be sent what makes it."""
-    from fmzip_sim.formal.proofs import PROOFS, check
+def _verdicts(proof: Any, bugs: bool) -> tuple[Any, Any, Any]:
+    """Of a proof, and of its bug: a thread waits for the solvers, which are programs."""
+    from fmzip_sim.formal.proof import check
 
-    proof = next(proof for proof in PROOFS if proof.name == name)
-    return name, check(proof), check(proof, bug=True) if bugs else None
+    return proof, check(proof), check(proof, bug=True) if bugs else None
 
 
 def _rows_of(path: Path | None) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ def proofs() -> str:
     rows = []
     for proof in load_result("formal.json")["proofs"]:
         how = "induction" if proof["mode"] == "prove" else "from reset"
-        unit = "steps" if proof["mode"] == "prove" else "cycles"
+        unit = {"prove": "steps", "bmc": "cycles", "end": "cycles, the last"}[proof["mode"]]
         old, new = (" ".join(part.split()) for part in proof["bug"])
         rows.append((
             f"`{proof['name']}`", proof["claim"], f"{how}, {proof['depth']} {unit}",
