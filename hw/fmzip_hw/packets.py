@@ -22,7 +22,7 @@ _LONGEST = _HEAD_WORDS + MAX_WORDS + _CRC_WORDS
 class PacketReceiver(wiring.Component):
     """Requests into a FIFO of words. What comes out is intact and sane; all else is dropped.
 
-    Takes a byte per cycle, but for one cycle behind each packet, and never waits for ``o``: a
+    Takes a byte per cycle, but for two cycles behind each packet, and never waits for ``o``: a
     packet that finds no room is dropped.
 
     Parameters
@@ -53,6 +53,7 @@ class PacketReceiver(wiring.Component):
         part = Signal(24)
         lost = Signal()  # a word found no room
         whole = Signal()  # the packet ended where it may
+        intact = Signal()  # and it is a request
         full = Signal()
         word = Cat(part, byte.data)
         m.d.comb += [
@@ -78,10 +79,13 @@ class PacketReceiver(wiring.Component):
                         m.d.comb += ram.w_en.eq(1)
                         m.d.sync += [place.eq(place + 1), size.eq(size + (size != _LONGEST + 1))]
             with m.State("check"):
+                m.d.sync += intact.eq(whole & crc.match & sane)
+                m.next = "end"
+            with m.State("end"):
                 m.d.comb += crc.start.eq(1)
                 m.d.sync += [size.eq(0), number.eq(0), lost.eq(0)]
                 m.next = "receive"
-                with m.If(whole & crc.match & sane):
+                with m.If(intact):
                     m.d.sync += [head.eq(place - _CRC_WORDS), place.eq(place - _CRC_WORDS)]
                 with m.Else():
                     m.d.sync += place.eq(head)

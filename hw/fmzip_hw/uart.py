@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
@@ -19,16 +19,17 @@ class _BitClock:
     def __init__(self, m: Module, divisor: Fraction):
         self._size, step = divisor.numerator, divisor.denominator
         self.phase = Signal(range(self._size))  # in cycles / denominator
-        stepped = Signal(range(self._size + step))
-        self.tick = Signal()
-        m.d.comb += [stepped.eq(self.phase + step), self.tick.eq(stepped >= self._size)]
-        m.d.sync += self.phase.eq(stepped)
-        with m.If(self.tick):
-            m.d.sync += self.phase.eq(stepped - self._size)
+        self.tick = Signal()  # phase >= whole: a register, since all else waits for it
+        whole = self._size - step
+        m.d.sync += [
+            self.phase.eq(Mux(self.tick, self.phase - whole, self.phase + step)),
+            self.tick.eq(~self.tick & (self.phase >= whole - step)),
+        ]
 
     def restart(self, m: Module, *, half: bool = False) -> None:
         """The next tick comes after a whole bit, or after half of one."""
         m.d.sync += self.phase.eq(self._size - self._size // 2 if half else 0)
+        m.d.sync += self.tick.eq(0)
 
 
 def _checked(divisor: Fraction | int) -> Fraction:

@@ -1,8 +1,9 @@
 """The way back: fields come out as they lie in the words, and no frame stops the parser."""
 
+from collections.abc import Callable
 from typing import Any
 
-from amaranth.hdl import Assert, Assume, Cat, Module, Mux, ResetSignal, Signal
+from amaranth.hdl import Assert, Assume, Cat, Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib import wiring
 
 from fmzip.format import BLOCK
@@ -118,10 +119,19 @@ class AlwaysEnds(wiring.Component):
     Parameters
     ----------
     within : cycles from ``start`` to the last beat
+    given : what is assumed of the head
     """
 
-    def __init__(self, dut: Any, width: int, words: int, within: int):
+    def __init__(
+        self,
+        dut: Any,
+        width: int,
+        words: int,
+        within: int,
+        given: Callable[[Any], list[Value]] = lambda head: [],
+    ):
         self._dut, self._width, self._words, self._within = dut, width, words, within
+        self._given = given
         super().__init__({})
 
     def elaborate(self, platform: object) -> Module:
@@ -147,6 +157,7 @@ class AlwaysEnds(wiring.Component):
             Assume((head.channels != 0) & (head.channels <= 2 * BLOCK)),
             blocks.eq(Mux(head.channels > BLOCK, 2 * self._width, self._width)),
         ]
+        m.d.comb += [Assume(rule) for rule in self._given(head)]
         with m.If(dut.o.valid):
             m.d.sync += beats.eq(beats + 1)
         with m.If(cycle == self._within):

@@ -50,6 +50,7 @@ def _small_decoder(get: Modules) -> Decoder:
     fifo = module.BlockFifo
     module.BlockFifo = lambda shape, depth: fifo(shape, min(depth, 8))
     made = Decoder(8, 64)
+    made._splitter._MustUse__used = True  # it gives way to
     made._splitter = module.SectionSplitter(64)
     return made
 
