@@ -119,7 +119,7 @@ class AlwaysEnds(wiring.Component):
     Parameters
     ----------
     within : cycles from ``start`` to the last beat
-    given : what is assumed of the head
+    given : what is assumed of the head, and of the first word of a tile
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class AlwaysEnds(wiring.Component):
         width: int,
         words: int,
         within: int,
-        given: Callable[[Any], list[Value]] = lambda head: [],
+        given: Callable[[Any, Value], list[Value]] = lambda head, word: [],
     ):
         self._dut, self._width, self._words, self._within = dut, width, words, within
         self._given = given
@@ -157,7 +157,8 @@ class AlwaysEnds(wiring.Component):
             Assume((head.channels != 0) & (head.channels <= 2 * BLOCK)),
             blocks.eq(Mux(head.channels > BLOCK, 2 * self._width, self._width)),
         ]
-        m.d.comb += [Assume(rule) for rule in self._given(head)]
+        for rule in self._given(head, dut.i.payload.data):
+            m.d.comb += Assume((word != 0) | rule)
         with m.If(dut.o.valid):
             m.d.sync += beats.eq(beats + 1)
         with m.If(cycle == self._within):
