@@ -1,9 +1,8 @@
 """The way back: fields come out as they lie in the words, and no frame stops the parser."""
 
-from collections.abc import Callable
 from typing import Any
 
-from amaranth.hdl import Assert, Assume, Cat, Module, Mux, ResetSignal, Signal, Value
+from amaranth.hdl import Assert, Assume, Cat, Module, Mux, ResetSignal, Signal
 from amaranth.lib import wiring
 
 from fmzip.format import BLOCK
@@ -112,26 +111,18 @@ class NeverHangs(wiring.Component):
 class AlwaysEnds(wiring.Component):
     """Around a ``Decoder``: of any words it makes as many beats as the frame has, in time.
 
-    The frame has one row of ``width`` pixels, of up to two blocks each, in tiles of any width.
-    All else of the head has any value. Words are offered and beats taken in every cycle, and a tile
-    ends after ``words`` words or earlier, as the parser sees to.
+    The frame has one pixel of up to two blocks; all else of the head has any value. Words are
+    offered and beats taken in every cycle, and the tile ends after ``words`` words or earlier, as the
+    parser sees to.
 
     Parameters
     ----------
+    words : of the tile, at most
     within : cycles from ``start`` to the last beat
-    given : what is assumed of the head, and of the first word of a tile
     """
 
-    def __init__(
-        self,
-        dut: Any,
-        width: int,
-        words: int,
-        within: int,
-        given: Callable[[Any, Value], list[Value]] = lambda head, word: [],
-    ):
-        self._dut, self._width, self._words, self._within = dut, width, words, within
-        self._given = given
+    def __init__(self, dut: Any, words: int, within: int):
+        self._dut, self._words, self._within = dut, words, within
         super().__init__({})
 
     def elaborate(self, platform: object) -> Module:
@@ -140,7 +131,7 @@ class AlwaysEnds(wiring.Component):
         free(m, dut, constant=("head",))
         head = dut.head
         cycle = Signal(range(self._within + 2))
-        beats, blocks = Signal(4), Signal(4)
+        beats = Signal(4)
         word = Signal(range(self._words))  # of the tile
         with m.If(dut.i.valid & dut.i.ready):
             m.d.sync += word.eq(Mux(dut.i.payload.last, 0, word + 1))
@@ -152,15 +143,11 @@ class AlwaysEnds(wiring.Component):
             Assume(dut.i.payload.last | (word != self._words - 1)),
             Assume(dut.start == (cycle == 0)),
             Assume((head.height == 1) & (head.tile_rows == 1)),
-            Assume(head.width == self._width),
-            Assume((head.tile_cols != 0) & (head.tile_cols <= self._width)),
+            Assume((head.width == 1) & (head.tile_cols == 1)),
             Assume((head.channels != 0) & (head.channels <= 2 * BLOCK)),
-            blocks.eq(Mux(head.channels > BLOCK, 2 * self._width, self._width)),
         ]
-        for rule in self._given(head, dut.i.payload.data):
-            m.d.comb += Assume((word != 0) | rule)
         with m.If(dut.o.valid):
             m.d.sync += beats.eq(beats + 1)
         with m.If(cycle == self._within):
-            m.d.comb += Assert(beats == blocks)
+            m.d.comb += Assert(beats == Mux(head.channels > BLOCK, 2, 1))
         return m

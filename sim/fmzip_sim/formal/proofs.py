@@ -121,7 +121,7 @@ PROOFS = (
     Proof(
         "Decoder-end",
         "whatever the words of a frame of two blocks are, its beats come within 76 cycles",
-        lambda get: AlwaysEnds(_small_decoder(get), 1, 4, 76),
+        lambda get: AlwaysEnds(_small_decoder(get), 4, 76),
         "end",
         77,
         (sections, "got = ended | self.i.valid", "got = self.i.valid & ~ended"),
