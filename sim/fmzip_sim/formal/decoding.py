@@ -112,8 +112,8 @@ class AlwaysEnds(wiring.Component):
     """Around a ``Decoder``: of any words it makes as many beats as the frame has, in time.
 
     The frame has one pixel of up to two blocks; all else of the head has any value. Words are
-    offered and beats taken in every cycle, and the tile ends after ``words`` words or earlier, as the
-    parser sees to.
+    offered and beats taken in every cycle, and the tile ends after ``words`` words or earlier, as
+    the parser sees to.
 
     Parameters
     ----------
