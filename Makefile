@@ -6,7 +6,7 @@ CIFAR := --model $(FMZIP_DATA)/realdata.py:cifar_resnet20
 REAL := --model resnet18 --weights $(FMZIP_DATA)/resnet18.safetensors --images $(FMZIP_DATA)/photos
 BUDGETS := kl=0.03,kl=0.04,kl=0.05,lossless
 SOME := dctcm,dctcm-width,bits4,zvc,rle,ebpc,zstd,entropy
-OTHERS := ulx3s-85f-pcavlc ulx3s-45f ulx3s-12f icesugar-pro icepi-zero ecpix5-85f orangecrab-25f orangecrab-85f
+OTHERS := ulx3s-85f-fmz ulx3s-85f-pcavlc ulx3s-45f ulx3s-12f icesugar-pro icepi-zero ecpix5-85f orangecrab-25f orangecrab-85f
 # Workers of the tests run PyTorch side by side: threads that spin while they wait slow each other.
 export OMP_WAIT_POLICY := PASSIVE
 

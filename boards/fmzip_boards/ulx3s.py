@@ -35,6 +35,16 @@ BOARDS = (
     # The coders `huffman` and `rans` want more block RAM together than there is.
     replace(
         _85F,
+        name="ulx3s-85f-fmz",
+        title="ULX3S 85F, fmz",
+        clock_hz=80_000_000,
+        stage_log2=11,
+        rans=True,
+        ring_slots=4096,
+        note="Marker: GP0. With the coder `rans`.",
+    ),
+    replace(
+        _85F,
         name="ulx3s-85f-pcavlc",
         title="ULX3S 85F, pcavlc and cap",
         clock_hz=80_000_000,

@@ -50,7 +50,10 @@ def results() -> str:
     return "\n".join(lines)
 
 
-_AREA = ("encoder", "encoder-4", "decoder", "fmz-encoder", "fmz-decoder")
+_AREA = (
+    "encoder", "encoder-4", "encoder-2", "decoder", "decoder-4", "decoder-2",
+    "fmz-encoder", "fmz-decoder", "raster-to-wire", "wire-to-raster",
+)  # fmt: skip
 
 
 def area() -> str:
