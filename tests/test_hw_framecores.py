@@ -205,6 +205,33 @@ def test_what_does_not_fit_is_refused_and_nothing_moves(build: type) -> None:
 
 
 @pytest.mark.parametrize("build", [FrameEncoder, FrameDecoder])
+def test_a_tile_that_is_too_large_is_refused_and_a_good_frame_follows(build: type) -> None:
+    core = build("dctcm", 8)
+    largest = FrameConfig(8, 30, 64, tile_rows=30, tile_cols=64)
+    larger = FrameConfig(8, 64, 64, tile_rows=64, tile_cols=64)
+    if build is FrameEncoder:
+        inputs, outputs = payloads_of(CASE, 8), composed(frame_of(CASE), CONFIG)
+    else:
+        inputs, outputs = packet(words_of(frame_of(CASE))), beats_of(CASE)
+
+    async def bench(ctx):
+        for config, taken in ((largest, True), (larger, False)):
+            configure(ctx, core, CASE, config)
+            await strobe(ctx, core.start)
+            assert ctx.get(core.busy)
+            await ctx.tick().repeat(60)
+            assert ctx.get(core.busy) == taken
+            assert taken or ctx.get(core.fault) == CoreFault.CONFIG
+            await strobe(ctx, core.abort)
+        configure(ctx, core, CASE)
+        await strobe(ctx, core.start)
+        got, _ = await run_core(ctx, core, inputs)
+        assert (got, ctx.get(core.fault)) == (outputs, CoreFault.NONE)
+
+    simulate(core, bench)
+
+
+@pytest.mark.parametrize("build", [FrameEncoder, FrameDecoder])
 def test_an_abort_at_any_time_leaves_nothing_behind(build: type) -> None:
     core = build("dctcm", 8)
     if build is FrameEncoder:

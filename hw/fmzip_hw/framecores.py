@@ -20,6 +20,7 @@ from fmzip_hw.sections import WordJoiner
 from fmzip_hw.stream import Slice
 from fmzip_hw.tables import TableLoader
 from fmzip_hw.tablewindow import TableWrites
+from fmzip_hw.tilelimits import TileLimits
 
 _SETTLE = 31  # cycles from configuration to start: what is computed from it is then ready
 
@@ -55,9 +56,17 @@ def _load_tables(m: Module, core: Any, inner: Any) -> None:
 
 
 def _taken(codec: Codec, head: Value) -> Value:
-    """The codec takes frames of this head."""
+    """The codec takes frames of this head, as far as can be seen at once."""
     known = [head.coder == coder for coder in codec.coders]
     return (head.tiles <= MAX_TILES) & Cat(known).any()
+
+
+def _limits(m: Module, core: Any) -> TileLimits:
+    """Whether its tiles fit, which is known when the configuration has settled."""
+    assert TileLimits.cycles <= _SETTLE
+    m.submodules.limits = limits = TileLimits(rans=core._codec.tables)
+    m.d.comb += limits.head.eq(core.head)
+    return limits
 
 
 class FrameEncoder(wiring.Component):
@@ -123,6 +132,7 @@ class FrameEncoder(wiring.Component):
             m.d.comb += inner.diffusion.eq(self.diffusion)
         settle = Signal(range(_SETTLE + 1))
         begin = Signal()
+        limits = _limits(m, self)
 
         def on_abort() -> None:
             with m.If(self.abort):
@@ -144,15 +154,20 @@ class FrameEncoder(wiring.Component):
                 m.d.comb += self.all.eq(1)
                 with m.If(self.start & ~self.abort):
                     with m.If(_taken(self._codec, self.head)):
+                        m.d.comb += limits.start.eq(1)
                         m.d.sync += [self.busy.eq(1), self.fault.eq(CoreFault.NONE)]
                         m.next = "settle"
                     with m.Else():
                         m.d.sync += self.fault.eq(CoreFault.CONFIG)
             with m.State("settle"):
-                m.d.sync += settle.eq(settle + 1)
-                with m.If(settle == _SETTLE):
+                with m.If(settle != _SETTLE):
+                    m.d.sync += settle.eq(settle + 1)
+                with m.Elif(limits.known & limits.fits):
                     m.d.comb += begin.eq(1)
                     m.next = "run"
+                with m.Elif(limits.known):
+                    m.d.sync += [self.busy.eq(0), self.fault.eq(CoreFault.CONFIG)]
+                    m.next = "idle"
                 on_abort()
             with m.State("run"):
                 m.d.comb += [
@@ -238,6 +253,7 @@ class FrameDecoder(wiring.Component):
             parser.start.eq(go & ~bare),
             self.first.eq(parser.first),
         ]
+        limits = _limits(m, self)
         sent, out = self._count_tiles(m, slice_, begin)
         broken = inner.broken if self._codec.tables else Const(0)
 
@@ -271,19 +287,23 @@ class FrameDecoder(wiring.Component):
                     m.d.sync += self.fault.eq(CoreFault.NONE)
                     fits = _taken(self._codec, self.head) & (~self.tile | (self.head.tiles == 1))
                     with m.If(fits):
-                        m.d.comb += begin.eq(1)
+                        m.d.comb += [begin.eq(1), limits.start.eq(1)]
                         m.d.sync += self.busy.eq(1)
                         m.next = "settle"
                     with m.Else():
                         m.d.sync += self.fault.eq(CoreFault.CONFIG)
             with m.State("settle"):
-                m.d.sync += settle.eq(settle + 1)
-                with m.If(settle == _SETTLE):
+                with m.If(settle != _SETTLE):
+                    m.d.sync += settle.eq(settle + 1)
+                with m.Elif(limits.known & limits.fits):
                     m.d.comb += go.eq(1)
                     m.next = "parse"
                     with m.If(bare):
                         m.d.sync += begun.eq(1)
                         m.next = "tile"
+                with m.Elif(limits.known):
+                    m.d.sync += [self.busy.eq(0), self.fault.eq(CoreFault.CONFIG)]
+                    m.next = "idle"
                 on_abort()
             with m.State("tile"):
                 m.d.comb += [

@@ -43,7 +43,8 @@ FAULT_MEANING = {
     CoreFault.HEAD_CRC: "the CRC-32 of the head does not match; no values",
     CoreFault.TILES_CRC: "the CRC-32 of the tiles does not match; the values cannot be trusted",
     CoreFault.INDEX: "the tile index does not ascend to the payload's size; values made up",
-    CoreFault.CONFIG: f"more than {MAX_TILES} tiles, another coder, or a tile of several; nothing",
+    CoreFault.CONFIG: f"more than {MAX_TILES} tiles, a tile that is too large, a side of 0, "
+    "another coder, or a tile of several; nothing",
     CoreFault.STATES: "coder rans: the tables are not the frame's, or the tiles are damaged",
     CoreFault.SHORT: "TLAST came before the end of the frame; missing values are made up",
     CoreFault.LONG: "the packet went on behind the end of the frame; the rest was dropped",

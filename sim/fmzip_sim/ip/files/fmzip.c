@@ -19,22 +19,36 @@ uint32_t fmzip_tiles(const fmzip_config *c) {
     return divide_up(c->height, c->tile_rows) * divide_up(c->width, c->tile_cols);
 }
 
-int fmzip_check(const fmzip_config *c) {
+/* The buffers hold the tiles: slots with the coder rans, blocks otherwise. */
+static int fits(const fmzip_config *c) {
+    int rans = c->coder == FMZIP_CODER_RANS;
+    uint32_t side = c->transform == FMZIP_TRANSFORM_WHT4 ? 2 : 1;
+    uint32_t planes = c->transform == FMZIP_TRANSFORM_NIBBLES ? 2 : side * side;
+    uint64_t position = (uint64_t)planes * divide_up(c->channels, 8);
+    uint64_t row = position * divide_up(c->tile_cols, side);
+    uint64_t tile = row * divide_up(c->tile_rows, side);
+    if (rans && (position > FMZIP_POSITION_SLOTS_MAX || row > FMZIP_ROW_SLOTS_MAX)) return 0;
+    return tile <= (rans ? FMZIP_TILE_SLOTS_MAX : FMZIP_TILE_BLOCKS_MAX);
+}
+
+static int valid(const fmzip_config *c) {
     int rans = c->coder == FMZIP_CODER_RANS;
     int side = c->transform == FMZIP_TRANSFORM_WHT4 ? 2 : 1;
-    if (!c->channels || !c->height || !c->width || !c->tile_rows || !c->tile_cols) return -1;
-    if (c->tile_rows > c->height || c->tile_cols > c->width || c->dtype > 1) return -1;
-    if (c->zero_point < low_of(c) || c->zero_point > low_of(c) + 255) return -1;
-    if (c->burst_log2 < 3 || c->burst_log2 > 8) return -1;
-    if (c->coder < 1 || c->coder > 3 || c->transform < 1 || c->transform > 4) return -1;
-    if (rans != (c->transform != FMZIP_TRANSFORM_DCT8)) return -1;
+    if (!c->channels || !c->height || !c->width || !c->tile_rows || !c->tile_cols) return 0;
+    if (c->tile_rows > c->height || c->tile_cols > c->width || c->dtype > 1) return 0;
+    if (c->zero_point < low_of(c) || c->zero_point > low_of(c) + 255) return 0;
+    if (c->burst_log2 < 3 || c->burst_log2 > 8) return 0;
+    if (c->coder < 1 || c->coder > 3 || c->transform < 1 || c->transform > 4) return 0;
+    if (rans != (c->transform != FMZIP_TRANSFORM_DCT8)) return 0;
     if (rans ? c->keep != 0xff || c->options || c->step < 64
              : !c->keep || c->options > 1 || c->step < 128 || c->tables)
-        return -1;
-    if (c->tile_rows % side && c->tile_rows != c->height) return -1;
-    if (c->tile_cols % side && c->tile_cols != c->width) return -1;
-    return fmzip_tiles(c) > FMZIP_MAX_TILES ? -1 : 0;
+        return 0;
+    if (c->tile_rows % side && c->tile_rows != c->height) return 0;
+    if (c->tile_cols % side && c->tile_cols != c->width) return 0;
+    return fmzip_tiles(c) <= FMZIP_MAX_TILES;
 }
+
+int fmzip_check(const fmzip_config *c) { return valid(c) && fits(c) ? 0 : -1; }
 
 uint32_t fmzip_head_bytes(const fmzip_config *c) {
     uint32_t burst = 1u << c->burst_log2;
@@ -106,7 +120,7 @@ int fmzip_parse(const uint8_t *frame, size_t size, fmzip_config *c) {
     c->step = (uint16_t)GET(STEP);
     c->tables = (uint16_t)GET(TABLES);
 #undef GET
-    if (fmzip_check(c)) return -1;
+    if (!valid(c)) return -1;
     fmzip_static_head(c, head);
     for (int k = 0; k < FMZIP_STATIC_BYTES; k++)
         if (head[k] != frame[k]) return -1;
