@@ -1,14 +1,17 @@
-"""The worked example of docs/adding-a-codec.md, run as it stands there."""
+"""The worked examples of docs/adding-a-codec.md, run as they stand there."""
 
 import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 from amaranth.hdl import Value
 from tests.codec_bench import Case, beat_payloads
 from tests.core_bench import configure, packet, run_core, strobe, words_of
 from tests.stream_bench import simulate
 
+from fmzip.baselines import BASELINES
+from fmzip.errors import FormatError
 from fmzip.format import FrameConfig
 from fmzip.reference import decode
 from fmzip_hw.cores import CODECS
@@ -17,10 +20,38 @@ from fmzip_hw.framecores import FrameDecoder, FrameEncoder
 GUIDE = Path(__file__).parent.parent / "docs" / "adding-a-codec.md"
 
 
+def code_of(heading: str) -> str:
+    """The Python code below a heading of the guide's first level."""
+    part = GUIDE.read_text().split(f"\n# {heading}\n")[1].split("\n# ")[0]
+    code = "".join(re.findall(r"^```python\n(.*?)^```$", part, re.M | re.S))
+    assert 10 < len(code.splitlines()) < 100
+    return code
+
+
+def test_the_baseline_of_the_guide_passes_what_all_baselines_do() -> None:
+    before = dict(BASELINES)
+    try:
+        exec(compile(code_of("A codec for `measure`"), str(GUIDE), "exec"), {})
+        (baseline,) = (b for name, b in BASELINES.items() if name not in before)
+    finally:
+        BASELINES.clear()
+        BASELINES.update(before)
+    rng = np.random.default_rng(1)
+    values = rng.integers(0, 256, (3, 5, 7), np.uint8)
+    values[rng.random(values.shape) < 0.5] = 3
+    for array, zero in ((values, 0), ((values.astype(int) - 128).astype(np.int8), -100)):
+        stream = baseline.encode(array, zero)
+        assert baseline.bits(array, zero) == 8 * len(stream)
+        np.testing.assert_array_equal(
+            baseline.decode(stream, array.shape, array.dtype, zero), array
+        )
+    for damaged in (b"", stream[:-1], stream + b"\1"):
+        with pytest.raises(FormatError, match=r"^high4: "):
+            baseline.decode(damaged, values.shape, np.uint8)
+
+
 def test_the_codec_of_the_guide_makes_frames_that_the_reference_reads() -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```$", GUIDE.read_text(), re.M | re.S)
-    code = "".join(blocks)
-    assert len(code.splitlines()) < 100
+    code = code_of("A codec with gateware")
     before = dict(CODECS)
     try:
         exec(compile(code, str(GUIDE), "exec"), {"__name__": "guide"})

@@ -4,7 +4,14 @@ from pathlib import Path
 from string import Template
 
 from fmzip import __version__
-from fmzip.format import TILE_BLOCKS_MAX, TILE_SLOTS_MAX
+from fmzip.format import (
+    HEAD,
+    POSITION_SLOTS_MAX,
+    ROW_SLOTS_MAX,
+    STATIC_BYTES,
+    TILE_BLOCKS_MAX,
+    TILE_SLOTS_MAX,
+)
 from fmzip.ipregs import CORE_MAP, FAULT_MEANING, CoreFault
 from fmzip.regs import MAX_TILES
 
@@ -30,20 +37,39 @@ _PLAIN_DRAWING = """\
  i ------>| codec, head |----> o ==> memory ==> -----> | check, codec|-----> o
  ready    +-------------+    last, head          i     +-------------+   keep, last
 """
+_AXI_STEPS = """\
+1. `fmzip_identify`: `ident` is that of this map, `build` says which core it is.
+2. `fmzip_configure`: write `head`, and of the encoder `multiplier`. Then `head_bytes` is known.
+3. Encoder: `fmzip_start`; a DMA engine feeds the values and takes the first packet (TDEST 0, the
+   tiles) to `frame + head_bytes`, the second one (TDEST 1, the head) to `frame`.
+   `fmzip_max_bytes` is the room that it needs.
+   Decoder: `fmzip_start`; a DMA engine feeds the whole frame as one packet and takes the values.
+4. `fmzip_wait`: `done` rises when all has left. `fault` is 0, and the encoder's `frame_bytes` is
+   the frame's size. `ack`, or the next `start`, clears `done`."""
+_PLAIN_STEPS = """\
+1. Hold `head`, and of the encoder `multiplier`, from before `start` until `busy` has fallen. Behind
+   32 cycles `first` is the size of the head in words.
+2. Raise `start` for a cycle. The encoder's words without `o_head` go to memory behind the place of
+   the head, those with it to its begin; the decoder takes the words of a frame from its begin on.
+3. When `busy` has fallen `fault` is 0, and the encoder's `words` is the frame's size."""
 _TEXTS = {
     "dctcm": {
         "limit": f"{TILE_BLOCKS_MAX} blocks of 8 values",
+        "coders": "The transform is DCT-8 (1), the coder `width` (1) or `bitmap` (2).",
         "wht": "",
         "latency": """\
 - Latency: the encoder's first word comes a few dozen cycles behind the last beat of the first tile,
   since only then it is known whether the tile is stored raw; the decoder's first beat as many
-  behind its first word. The first lines of the Verilog say how many. A frame begins 32 cycles
-  behind its command.""",
+  behind the first word of a raw tile, and behind the widths and bitmaps of another one. The first
+  lines of the Verilog say how many. A frame begins 32 cycles behind its command.""",
         "rate": """\
 - Throughput: a beat per cycle, but for 2 cycles between tiles; the bench prints its count.""",
     },
     "fmz": {
-        "limit": f"{TILE_SLOTS_MAX} slots of 8 symbols",
+        "limit": f"{TILE_SLOTS_MAX} slots of 8 symbols, {ROW_SLOTS_MAX} in a row of positions and "
+        f"{POSITION_SLOTS_MAX} in one (with `nibbles` a pixel has 2 slots for 8 channels, with "
+        "`wht4` 2 x 2 pixels have 4)",
+        "coders": "The coder is `rans` (3), the transform 2, 3 or 4.",
         "wht": """
 With transform `wht4` the four pixels of a position follow each other: left and right of the upper
 row, then of the lower one.""",
@@ -74,6 +100,12 @@ def readme(codec: str, lanes: int, *, axi: bool) -> str:
         version=__version__,
         first="`head_bytes` says how large it is" if axi else "`first` is its size in words",
         tiles=MAX_TILES,
+        fields="\n".join(
+            f"| {f.offset} | {f.size} | `{f.name}` | {f.meaning} |"
+            for f in HEAD
+            if f.offset < STATIC_BYTES
+        ),
+        steps=_AXI_STEPS if axi else _PLAIN_STEPS,
         wrapper=WRAPPER_LUT_MAX,
         reset=", `aresetn` is low for it" if axi else "",
         drawing=_AXI_DRAWING if axi else _PLAIN_DRAWING,

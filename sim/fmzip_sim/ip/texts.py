@@ -149,7 +149,8 @@ def constraints(*, axi: bool) -> dict[str, str]:
     clock = "aclk" if axi else "clk"
     return {
         "fmzip.sdc": (
-            f"# {_LICENCE}\n# The period is yours; README.md says what was reached on an ECP5.\n"
+            f"# {_LICENCE}\n"
+            "# The period is yours; the README of fmzip says what was reached on an ECP5.\n"
             f"create_clock -name {clock} -period 10.000 [get_ports {clock}]\n"
             "# Inputs and outputs are registered outside: a third of the period each.\n"
             f"set_input_delay -clock {clock} 3.3 [all_inputs]\n"

@@ -18,7 +18,7 @@ import torch
 
 from fmzip.baselines import BASELINES, Baseline, Bits4
 from fmzip.codecfile import CodecFile
-from fmzip.errors import FmzipError
+from fmzip.errors import FmzipError, MismatchError
 from fmzip.experiments.checkpoint import Arrays
 from fmzip.experiments.entries import Entry
 from fmzip.format import DEFAULT_BURST_BYTES, FrameConfig, round_up
@@ -150,6 +150,7 @@ class Evaluator:
             if entry.lossy
         }
         self._baselines = [e for e in task.entries if not e.lossy]
+        self._seen: set[str] = set()  # lossless ones of which a map was coded and came back
 
     def _codec(self, entry: Entry, m: Map) -> InLoopCodec:
         if entry.name in self._task.files:
@@ -241,10 +242,13 @@ class Evaluator:
         columns = []
         for m, values in zip(self._network.graph.maps, stored, strict=True):
             baseline = self._baseline(entry, m)
+            if entry.lossless and entry.name not in self._seen:
+                _check_back(baseline, self._task.scales[m.name].zero_point, values[0], m.name)
             size = baseline.bits if entry.bound else baseline.bus_bytes
             one = partial(_size, size, self._task.scales[m.name].zero_point)
             each = self._threads.map if self._threads else map
             columns.append(list(each(one, values)))
+        self._seen.add(entry.name)
         return np.array(columns, np.float64 if entry.bound else np.int64).T
 
 
@@ -270,6 +274,21 @@ def scales_of(codec: CodecFile) -> dict[str, Scale]:
 
 def _size(size: Callable[[np.ndarray, int], float], zero_point: int, values: np.ndarray) -> float:
     return size(values, zero_point)
+
+
+def _check_back(baseline: Baseline, zero_point: int, values: np.ndarray, name: str) -> None:
+    """MismatchError if the size or the values of a lossless baseline's stream are not right.
+
+    Sizes are found without encoding, so one picture is coded to see that they are.
+    """
+    stream = baseline.encode(values, zero_point)
+    if 8 * len(stream) != baseline.bits(values, zero_point):
+        raise MismatchError(
+            f"{baseline.name}, map {name}: a stream of {len(stream)} bytes, "
+            f"said to have {baseline.bits(values, zero_point) / 8:g}"
+        )
+    if not np.array_equal(baseline.decode(stream, values.shape, values.dtype, zero_point), values):
+        raise MismatchError(f"{baseline.name}, map {name}: it is not lossless")
 
 
 def _recode(baseline: Baseline, zero_point: int, values: np.ndarray) -> tuple[np.ndarray, int]:

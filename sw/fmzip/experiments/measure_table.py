@@ -33,7 +33,7 @@ def measure_table(result: Mapping[str, Any]) -> Table:
     manifest, base = result["manifest"], result["baseline"]
     table = Table(
         title=escape(f"{manifest['network']}, {base['pictures']} pictures"),
-        caption="bits, bytes: counted, head, index, padding and bursts included; energy: modelled",
+        caption="bits: counted, with heads, index, padding and bursts of frames; energy: modelled",
     )
     table.add_column("codec")
     for name in (
