@@ -69,7 +69,6 @@ class Replay(wiring.Component):
         final = register_flag(m, register(m, self.done + 1) == self.passes)
         same = register_flag(m, self.check == first_check)
         start = register_flag(m, self.start) & register_flag(m, self.passes != 0)
-        m.d.comb += self.raw.eq(self.busy & (kind == Kind.RAW))
         with m.If(self.item_valid):
             folded = self.item[:CHECK_BITS] ^ self.item[CHECK_BITS:]
             m.d.sync += self.check.eq(Cat(self.check[-1], self.check[:-1]) ^ folded)
@@ -77,6 +76,7 @@ class Replay(wiring.Component):
             with m.State("idle"), m.If(start):
                 m.d.sync += [
                     kind.eq(self.kind),
+                    self.raw.eq(self.kind == Kind.RAW),
                     self.busy.eq(1),
                     self.done.eq(0),
                     self.differs.eq(0),
@@ -100,7 +100,7 @@ class Replay(wiring.Component):
                 with m.If(left != 0):
                     m.d.sync += left.eq(left - 1)
                 with m.If(over & fault):
-                    m.d.sync += [self.differs.eq(1), self.busy.eq(0)]
+                    m.d.sync += [self.differs.eq(1), self.busy.eq(0), self.raw.eq(0)]
                     m.next = "idle"
                 with m.Elif(Mux(kind == Kind.IDLE, none_left, over)):
                     m.next = "end"
@@ -114,6 +114,6 @@ class Replay(wiring.Component):
                     with m.Elif(~same):
                         m.d.sync += self.differs.eq(1)
                     with m.If(final):
-                        m.d.sync += self.busy.eq(0)
+                        m.d.sync += [self.busy.eq(0), self.raw.eq(0)]
                         m.next = "idle"
         return m
