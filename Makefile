@@ -3,6 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 FMZIP := $(VENV)/bin/fmzip
 CIFAR := --model $(FMZIP_DATA)/realdata.py:cifar_resnet20
+LEARNING := $(CIFAR) --images $(FMZIP_DATA)/cifar10_train4000.npz --calibration 4000 --bits 1.9
 REAL := --model resnet18 --weights $(FMZIP_DATA)/resnet18.safetensors --images $(FMZIP_DATA)/photos
 BUDGETS := kl=0.03,kl=0.04,kl=0.05,lossless
 SOME := dctcm,dctcm-width,bits4,zvc,rle,ebpc,zstd,entropy
@@ -75,9 +76,11 @@ results: setup  ## run again what the README's tables show (FMZIP_DATA=... names
 	$(if $(FMZIP_DATA),$(FMZIP) hil $(REAL) --limit 10 --codec build/codecs/resnet18-kl0.05.toml --json docs/results/hil-resnet18-fmz.json)
 	$(if $(FMZIP_DATA),$(FMZIP) measure $(REAL) --codec pcavlc,pcavlc-2x2,entropy --steps 0.07,0.11,0.18 --json docs/results/measure-resnet18-projections.json)
 	$(if $(FMZIP_DATA),$(FMZIP) hil $(REAL) --limit 1 --codec pcavlc --step 0.11 --json docs/results/hil-resnet18-pcavlc.json)
-	$(if $(FMZIP_DATA),for fold in 0 1; do $(FMZIP) train-projection $(REAL) --calibration 250 --fold $$fold --bits 2.65 -o build/codecs/resnet18-cap-$$fold.toml && $(FMZIP) train-projection $(REAL) --calibration 250 --fold $$fold --bits 2.65 --epochs 0 --name plain -o build/codecs/resnet18-plain-$$fold.toml && $(FMZIP) measure $(REAL) --calibration 250 --fold $$fold --codec build/codecs/resnet18-plain-$$fold.toml,build/codecs/resnet18-cap-$$fold.toml --json docs/results/measure-resnet18-cap-$$fold.json || exit 1; done)
-	$(if $(FMZIP_DATA),$(FMZIP) train-projection $(CIFAR) --images $(FMZIP_DATA)/cifar10_train4000.npz --calibration 4000 --bits 1.9 -o build/codecs/cifar_resnet20-cap.toml)
-	$(if $(FMZIP_DATA),$(FMZIP) train-projection $(CIFAR) --images $(FMZIP_DATA)/cifar10_train4000.npz --calibration 4000 --bits 1.9 --epochs 0 --name plain -o build/codecs/cifar_resnet20-plain.toml)
+	$(if $(FMZIP_DATA),$(FMZIP) train-projection $(REAL) --calibration 250 --fold 0 --bits 2.65 -o build/codecs/resnet18-cap-0.toml)
+	$(if $(FMZIP_DATA),$(FMZIP) train-projection $(REAL) --calibration 250 --fold 1 --bits 2.65 --epochs 4 -o build/codecs/resnet18-cap-1.toml)
+	$(if $(FMZIP_DATA),for fold in 0 1; do $(FMZIP) measure $(REAL) --calibration 250 --fold $$fold --codec build/codecs/resnet18-cap-$$fold.toml --json docs/results/measure-resnet18-cap-$$fold.json || exit 1; done)
+	$(if $(FMZIP_DATA),$(FMZIP) train-projection $(LEARNING) --batch 32 --rate 2e-3 --epochs 8 -o build/codecs/cifar_resnet20-cap.toml)
+	$(if $(FMZIP_DATA),$(FMZIP) train-projection $(LEARNING) --epochs 0 --name plain -o build/codecs/cifar_resnet20-plain.toml)
 	$(if $(FMZIP_DATA),$(FMZIP) measure $(CIFAR) --images $(FMZIP_DATA)/cifar10_test1000.npz --codec build/codecs/cifar_resnet20-plain.toml,build/codecs/cifar_resnet20-cap.toml --json docs/results/measure-cifar_resnet20-cap.json)
 	$(if $(FMZIP_DATA),$(FMZIP) hil $(REAL) --limit 1 --codec build/codecs/resnet18-cap-0.toml --json docs/results/hil-resnet18-cap.json)
 	$(if $(FMZIP_DATA),for net in resnet50 squeezenet1_0 mobilenet_v2_uint8; do $(FMZIP) measure --model $(FMZIP_DATA)/realdata.py:$$net --images $(FMZIP_DATA)/photos --limit 100 --codec $(SOME) --json docs/results/measure-$$net.json || exit 1; done)

@@ -30,11 +30,11 @@ def test_frame_after_frame_is_the_references(lanes: int) -> None:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("lanes", [1, 2, 8])
-def test_hundreds_of_frames_with_stalls_are_the_references(lanes: int) -> None:
+def test_many_frames_with_stalls_are_the_references(lanes: int) -> None:
     dut = ProjectionEncoder(ProjectionSize(16, 16384, VALUES, 4096, lanes))
 
     async def bench(ctx):
-        for seed in range(9000 + lanes, 9100 + lanes):
+        for seed in range(9000 + lanes, 9040 + lanes):
             case, draw, page = projection_case(seed, 600), random.Random(seed), seed % 2
             await load_encoder(ctx, dut, case, page, page * 512, 16, VALUES)
             stalls = {"feed": draw.choice([*PATTERNS]), "drain": draw.choice([*PATTERNS, SHY])}
