@@ -287,13 +287,20 @@ class Fit:
         rises = np.repeat(per_group, self._shape.side**2, axis=1)
         return rises.reshape(self._shape.groups, -1)
 
-    def finish(self) -> tuple[FrameConfig, ProjectionCoding]:
-        """Frames and coding of the map."""
+    def finish(self, raised: bool = True) -> tuple[FrameConfig, ProjectionCoding]:
+        """Frames and coding of the map.
+
+        Parameters
+        ----------
+        raised : set the mean of what comes back right
+        """
         lengths, books = codebooks.make_codebooks(self._counts, self._maps, self._most)
-        inverse = tuple(
-            Affine(a.matrix, a.offset + np.rint(r * 2.0**a.shift).astype(np.int32), a.shift)
-            for a, r in zip(self._coding.tables.inverse, self.rises(), strict=True)
-        )
+        inverse = self._coding.tables.inverse
+        if raised:
+            inverse = tuple(
+                Affine(a.matrix, a.offset + np.rint(r * 2.0**a.shift).astype(np.int32), a.shift)
+                for a, r in zip(inverse, self.rises(), strict=True)
+            )
         projection = Projection(inverse, lengths, books)
         coding = ProjectionCoding(projection, self._coding.forward)
         return frame_of(self._m, self._scale, projection, self._shape.transform), coding

@@ -312,7 +312,8 @@ class _Work:
         fits = self._fits(chosen, linear, batches)
         layers, codecs = {}, {}
         for m in self._maps:
-            config, coding = fits[m.name].finish()
+            # What is learned makes up for the maps in front, too: their means are not those to meet.
+            config, coding = fits[m.name].finish(raised=not self._config.recipe.epochs)
             scale = self._scales[m.name]
             layers[m.name] = LayerCodec(
                 m.shape, scale.scale, scale.zero_point, scale.dtype, config.transform, 0, coding
