@@ -312,7 +312,7 @@ class _Work:
         fits = self._fits(chosen, linear, batches)
         layers, codecs = {}, {}
         for m in self._maps:
-            # What is learned makes up for the maps in front, too: its means are not to be set right.
+            # What is learned makes up for the maps in front, too: its means stay.
             config, coding = fits[m.name].finish(raised=not self._config.recipe.epochs)
             scale = self._scales[m.name]
             layers[m.name] = LayerCodec(
