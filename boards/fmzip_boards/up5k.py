@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amaranth.back import rtlil
+from amaranth.hdl import Module, Value
 from amaranth.lib import wiring
+from amaranth.lib.wiring import In
 
 from fmzip.errors import ToolError
+from fmzip.format import Coder, FrameConfig, multiplier
 from fmzip_boards import tools
 from fmzip_boards.area import Harness
 from fmzip_hw.bridge import Bridge
@@ -23,9 +26,52 @@ from fmzip_hw.synthesis import HIDE_ELEMENTS
 
 _LANES = 2
 _RING_BLOCKS = 256  # the least
+# What a part for one kind of map would be built for: the shape of the map and of its tiles is free.
+_FREE = ("channels", "height", "width", "tile_rows", "tile_cols", "tiles")
+_ONE = FrameConfig(64, 56, 56, coder=Coder.WIDTH, step=1000)
+
+
+class OneKind(wiring.Component):
+    """An encoder or decoder whose configuration is constant, but for the map's shape.
+
+    Parameters
+    ----------
+    codec : encoder or decoder
+    """
+
+    def __init__(self, codec: Encoder | Decoder):
+        self._codec = codec
+        settings = ("head", "multiplier")
+        self._ports = [name for name in codec.signature.members if name not in settings]
+        super().__init__({
+            **{name: codec.signature.members[name] for name in self._ports},
+            **{name: In(len(Value.cast(codec.head[name]))) for name in _FREE},
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.codec = codec = self._codec
+        for name in self._ports:
+            mine, inner = getattr(self, name), getattr(codec, name)
+            member = codec.signature.members[name]
+            if not member.is_port:
+                wiring.connect(m, wiring.flipped(mine), inner)
+            elif member.flow == In:
+                m.d.comb += Value.cast(inner).eq(mine)
+            else:
+                m.d.comb += Value.cast(mine).eq(inner)
+        m.d.comb += Value.cast(codec.head).eq(int.from_bytes(_ONE.static_head(), "little"))
+        m.d.comb += [Value.cast(codec.head[name]).eq(getattr(self, name)) for name in _FREE]
+        if isinstance(codec, Encoder):
+            m.d.comb += codec.multiplier.eq(multiplier(_ONE.step))
+        return m
+
+
 PARTS: dict[str, Callable[[], wiring.Component]] = {
     "encoder": lambda: Encoder(_LANES, _RING_BLOCKS),
     "decoder": lambda: Decoder(_LANES, _RING_BLOCKS),
+    "encoder, one kind of map": lambda: OneKind(Encoder(_LANES, _RING_BLOCKS)),
+    "decoder, one kind of map": lambda: OneKind(Decoder(_LANES, _RING_BLOCKS)),
     "bridge": Bridge,
     "counters": Counters,
 }
@@ -56,7 +102,7 @@ class Packed:
 
 def measure(name: str, build_dir: Path, log: Callable[[str], None] = lambda line: None) -> Packed:
     """Synthesise and pack a part; ToolError if a tool is missing or failed."""
-    work = build_dir / name
+    work = build_dir / re.sub(r"\W+", "-", name)
     work.mkdir(parents=True, exist_ok=True)
     log(f"iCE40UP5K, {name}: synthesis and packing")
     (work / "top.il").write_text(rtlil.convert(Harness(PARTS[name]())))

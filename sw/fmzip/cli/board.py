@@ -142,7 +142,7 @@ def up5k(
     rows = [measure(name, build_root() / "up5k", log) for name in PARTS]
     for row in rows:
         print(
-            f"{row.part:<10}{row.lc:>6,} of {row.available:,} cells, {row.ebr} block RAMs, "
+            f"{row.part:<26}{row.lc:>6,} of {row.available:,} cells, {row.ebr} block RAMs, "
             f"{row.dsp} multipliers"
         )
     if json_file is not None:
