@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 def bitstream(
     board: Annotated[str, typer.Argument(metavar="BOARD", help="such as ulx3s-85f; or list")],
     seed: Annotated[int, typer.Option(min=0, help="of the placer")] = 1,
+    tries: Annotated[
+        int, typer.Option(min=1, help="seeds to try, this one and those behind it, for the clock")
+    ] = 3,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="bitstream to write; BOARD.bit")
     ] = None,
@@ -48,17 +51,21 @@ def bitstream(
 
     commit = provenance().get("commit")  # not what it will be in some minutes
     log = logging.getLogger("fmzip").info
-    work, routed = build(chosen, seed, build_root() / "boards", log)
-    if json_file is not None:
-        _note(json_file, routed, commit)
-    for line in _lines(chosen, routed):
-        print(line)
-    if not routed.met:
+    for number in range(seed, seed + tries):
+        work, routed = build(chosen, number, build_root() / "boards", log)
+        if json_file is not None:
+            _note(json_file, routed, commit)
+        for line in _lines(chosen, routed):
+            print(line)
+        if routed.met:
+            break
+    else:
+        seeds = f"seed {seed}" if tries == 1 else f"seeds {seed} to {number}"
         raise ToolError(
-            f"{chosen.title}, seed {seed}: {routed.fmax_mhz:g} MHz is less than the "
+            f"{chosen.title}, {seeds}: {routed.fmax_mhz:g} MHz in the last is less than the "
             f"{routed.clock_mhz:g} that it needs, so no bitstream: another --seed may do"
         )
-    data = pack(work, seed)
+    data = pack(work, number)
     write_atomic(target, data)
     print(f"{target}: {len(data):,} bytes")
 
