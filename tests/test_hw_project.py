@@ -130,6 +130,25 @@ def test_few_inputs_take_as_many_cycles_as_outputs_leave_in() -> None:
     simulate(dut, bench)
 
 
+@pytest.mark.parametrize("multipliers", [8, 16])
+def test_blocks_of_fewer_inputs_follow_those_of_more(multipliers: int) -> None:
+    dut = ProjectionEngine(ProjectionSize(multipliers, 4096, 64))
+    rng = np.random.default_rng(7)
+    sizes = [(16, 7), (16, 3), (9, 20), (18, 1), (5, 2)]  # outputs, inputs
+    affines = [random_affine(rng, outputs, inputs, 12) for outputs, inputs in sizes]
+
+    async def bench(ctx):
+        await load(ctx, dut, affines, multipliers=multipliers, values=64)
+        values = rng.integers(-255, 256, (4, sum(inputs for _, inputs in sizes)))
+        outputs = sum(outputs for outputs, _ in sizes)
+        found, begun, _ = await products(ctx, dut, values, outputs)
+        assert found == expected(affines, values)
+        cycles = sum(-(-o // multipliers) * max(n, multipliers) for o, n in sizes)
+        assert np.diff(begun).tolist() == [cycles] * 3
+
+    simulate(dut, bench)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_largest_sums_fit(sign: int) -> None:
     # 1024 inputs, which no board's position exceeds; the format's limit is twice that.

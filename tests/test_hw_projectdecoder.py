@@ -35,7 +35,6 @@ def test_frame_after_frame_is_decoded() -> None:
     simulate(dut, bench)
 
 
-@pytest.mark.xfail(reason="seed 9015: values differ; not yet known why", strict=True)
 @pytest.mark.soak
 def test_many_frames_with_stalls_are_decoded() -> None:
     dut = ProjectionDecoder(ProjectionSize(16, 16384, VALUES))

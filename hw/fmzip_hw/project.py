@@ -30,9 +30,10 @@ class ProjectionEngine(wiring.Component):
 
     The rows of the matrix are cut into **blocks** of up to P outputs, which the multipliers make
     together, an input per cycle. A block takes as many cycles as it has inputs, at least P, since
-    outputs leave one by one: with P inputs or more, P products are made in every cycle, without a
-    gap between blocks and positions. The first output leaves ``latency`` cycles behind the last
-    read of its block. Equals ``reference.project`` of one matrix, clamped to symbols.
+    outputs leave one by one; fewer inputs are read in its last cycles. With P inputs or more, P
+    products are made in every cycle, without a gap between blocks and positions. The first output
+    leaves ``latency`` cycles behind the last read of its block. Equals ``reference.project`` of one
+    matrix, clamped to symbols.
 
     Memories have two pages; one may be written while the other is in use.
 
@@ -95,7 +96,8 @@ class ProjectionEngine(wiring.Component):
         busy = Signal()
         left = Signal(range(PROJECTION_VALUES))  # inputs that are still to be read, less 1
         reading, final = Signal(), Signal()  # an input is read, and it is the block's last one
-        wait = Signal(range(self.multipliers))  # cycles that the block takes at least, less 1
+        wait = Signal(range(self.multipliers))  # cycles until the first input is read
+        fresh = Signal()  # it is
         address = Signal(range(self._values))
         row = Signal(range(self._rows))
         ends = busy & (~reading | final) & (wait == 0)
@@ -119,26 +121,32 @@ class ProjectionEngine(wiring.Component):
                 address.eq(address + 1),
                 row.eq(row + 1),
             ]
+        m.d.sync += fresh.eq(0)
         with m.If(wait != 0):
-            m.d.sync += wait.eq(wait - 1)
+            m.d.sync += [wait.eq(wait - 1), reading.eq(wait == 1), fresh.eq(wait == 1)]
         with m.If(ends & block.last):
             m.d.sync += busy.eq(0)
+        # A block of few inputs reads them at its end: the outputs of the block in front, which may
+        # have had more, have left by then.
+        few = ~following.inputs[exact_log2(self.multipliers) :].any()
+        gap = Mux(few, ~following.inputs[: len(wait)], 0)[: len(wait)]
         with m.If(load):
             m.d.sync += [
                 block.eq(following),
                 busy.eq(1),
                 left.eq(following.inputs),
-                reading.eq(1),
+                reading.eq(gap == 0),
+                fresh.eq(gap == 0),
                 final.eq(following.inputs == 0),
-                wait.eq(self.multipliers - 1),
+                wait.eq(gap),
                 address.eq(following.begin),
             ]
         with m.If(self.taken):
             m.d.sync += row.eq(begin)
         with m.If(self.start):
-            m.d.sync += [busy.eq(0), reading.eq(0)]
+            m.d.sync += [busy.eq(0), reading.eq(0), wait.eq(0)]
         mark = register(m, self.mark, enable=self.taken)
-        self._multiply(m, row, block, mark, register_flag(m, load), reading & final)
+        self._multiply(m, row, block, mark, fresh, reading & final)
         return m
 
     def _fetch(self, m: Module, load: Value) -> tuple[data.View, Signal]:
