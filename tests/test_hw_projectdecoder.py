@@ -35,6 +35,19 @@ def test_frame_after_frame_is_decoded() -> None:
     simulate(dut, bench)
 
 
+def test_a_coded_tile_behind_a_raw_one_has_its_own_codebooks() -> None:
+    dut = ProjectionDecoder(ProjectionSize(8, 16384, VALUES))
+    case = projection_case(8467, 200)
+    modes = [word >> 65 for word in frame_words(case.case, 8, case.frame) if word >> 64 & 1]
+    assert modes == [1, 0]
+
+    async def bench(ctx):
+        await load_decoder(ctx, dut, case, 0, 0, 8, VALUES)
+        await check_decoder(ctx, dut, case, 0)
+
+    simulate(dut, bench)
+
+
 @pytest.mark.soak
 def test_many_frames_with_stalls_are_decoded() -> None:
     dut = ProjectionDecoder(ProjectionSize(16, 16384, VALUES))

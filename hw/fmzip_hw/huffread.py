@@ -173,7 +173,8 @@ class HuffmanReader(wiring.Component):
         final = Signal()  # component of the position
         emit, bad = Signal(), Signal()
         u = Signal(COMPONENT_BITS)
-        book, primed = self._book(m, emit)
+        again = Signal()  # a raw tile has ended, whose symbols came faster than codebooks are read
+        book, primed = self._book(m, emit, again)
         node = Signal(range(BOOK_NODES))
         entry = self._node(m, Cat(window.bits[:NODE_BITS], node, book, self.page))
         token = entry.payload
@@ -242,7 +243,11 @@ class HuffmanReader(wiring.Component):
                 ]
                 emitted()
             with m.State("finish"):
-                m.d.comb += [window.finish.eq(1), window.start.eq(window.finished)]
+                m.d.comb += [
+                    window.finish.eq(1),
+                    window.start.eq(window.finished),
+                    again.eq(window.finished & window.raw),
+                ]
                 with m.If(window.finished):
                     m.next = "idle"
         sign = u[0]
@@ -259,7 +264,7 @@ class HuffmanReader(wiring.Component):
             m.d.sync += self.broken.eq(1)
         return m
 
-    def _book(self, m: Module, emit: Value) -> tuple[Signal, Signal]:
+    def _book(self, m: Module, emit: Value, again: Value) -> tuple[Signal, Signal]:
         """Codebook of the component that comes, and whether it is known."""
         m.submodules.books = books = BlockRam(BOOK_BITS, 2 * self._values)
         upcoming = Signal(range(self._values))  # the component behind it
@@ -279,7 +284,7 @@ class HuffmanReader(wiring.Component):
         with m.If(step):
             m.d.sync += [book.eq(books.r_data), primed.eq(1)]
             m.d.sync += upcoming.eq(Mux(upcoming == components, 0, upcoming + 1))
-        with m.If(self.start):
+        with m.If(self.start | again):
             m.d.sync += [upcoming.eq(0), primed.eq(0), settling.eq(0)]
         return book, primed
 
