@@ -102,12 +102,17 @@ class Bridge(wiring.Component):
         answer = Signal()  # no request before it is missing
         ahead = Signal(range(SEQUENCES))
         known = Signal()  # the request is one of this session
+        other = Signal()  # HELLO: of another session than the one that is open
         # Known a cycle late, while the address is taken.
         is_write, is_hello = (register(m, head.op == op) for op in (Op.WRITE, Op.HELLO))
         word, have = Signal(32), Signal()  # for the reply, read ahead
-        m.d.comb += [
+        # Compared in front of the state that judges: wide words, and many registers wait for them.
+        m.d.sync += [
             ahead.eq(head.sequence - expected),
             known.eq(is_open & (head.tag == tag_of(session))),
+            other.eq(~is_open | (session != address)),
+        ]
+        m.d.comb += [
             bus.address.eq(address),
             bus.write.eq(is_write),
             bus.data.eq(request.payload),
@@ -122,7 +127,9 @@ class Bridge(wiring.Component):
                 m.d.comb += request.ready.eq(1)
                 m.d.sync += address.eq(request.payload)
                 with m.If(request.valid):
-                    m.next = "judge"
+                    m.next = "compare"
+            with m.State("compare"):
+                m.next = "judge"
             with m.State("judge"):
                 m.d.sync += [
                     left.eq(head.count),
@@ -134,7 +141,7 @@ class Bridge(wiring.Component):
                 with m.If(is_hello):
                     m.d.sync += [left.eq(HELLO_WORDS), head.count.eq(HELLO_WORDS), answer.eq(1)]
                     # The same number again is a duplicate, and changes nothing.
-                    with m.If(~is_open | (session != address)):
+                    with m.If(other):
                         m.d.sync += [is_open.eq(1), session.eq(address)]
                         m.d.sync += expected.eq(first_sequence(address))
                 with m.Elif(known & (ahead == 0)):
