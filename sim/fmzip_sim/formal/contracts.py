@@ -58,13 +58,11 @@ def _held(
     depth: int = 3,
     cut: str = "",
     given: Callable[[Any], list[Value]] = lambda dut: [],
-    free: bool = False,
 ) -> Proof:
-    """Of a component; ``free`` leaves it its configuration's changes."""
-    constant = () if free else _CONFIG
+    """Of a component whose configuration does not change."""
 
     def build(get: Modules) -> Held:
-        return Held(getattr(get(module), name)(*arguments), constant=constant, given=given)
+        return Held(getattr(get(module), name)(*arguments), constant=_CONFIG, given=given)
 
     claim = "what is offered is held until it is taken"
     return Proof(name, claim, build, mode, depth, (module, *bug), cut)
