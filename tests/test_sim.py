@@ -26,7 +26,10 @@ from fmzip_sim.patterns import PATTERNS, SHY
 from fmzip_sim.tb import cases, compare, runner, wire
 from fmzip_sim.tb.cases import Case
 from fmzip_sim.tb.driver import Driver
+from fmzip_sim.tb.products import Products
+from fmzip_sim.tb.products import draw as products_of
 from fmzip_sim.tb.runner import Outcome
+from fmzip_sim.tb.sizes import PROJECTION
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden" / "v1"
@@ -230,6 +233,37 @@ def test_a_bench_of_the_coder_huffman_fails_where_the_expectation_is_wrong(
     assert not outcome.passed
     (message,) = outcome.failed.values()
     assert message.startswith(f"frame '{good.name}': ")
+
+
+def products() -> list[Products]:
+    """Whole blocks, several groups in one, few inputs, a position that has to wait."""
+    return [
+        products_of("whole", 1, [(24, 16)], 5),
+        products_of("groups", 2, [(9, 20), (16, 8), (3, 11)], 4, page=1),
+        products_of("few inputs", 3, [(16, 3), (5, 2), (8, 8)], 4),
+        products_of("stalled", 4, [(17, 9)], 6, page=1, wants="random"),
+    ]
+
+
+@pytest.mark.xdist_group("sim engine")
+def test_the_projection_engine_makes_the_references_products_each_cycle(simulate: Simulate) -> None:
+    given = products()
+    assert given[0].cycles == 24 * 16 // PROJECTION.multipliers
+    must_pass(simulate("projection_engine", 8, "some", given))
+
+
+@pytest.mark.xdist_group("sim engine")
+def test_the_bench_of_the_projection_engine_fails_where_the_expectation_is_wrong(
+    simulate: Simulate,
+) -> None:
+    good = products()[0]
+    for bad, message in (
+        (replace(good, expected=good.expected ^ 1), "'whole': position 0, output 0 is "),
+        (replace(good, cycles=47), "'whole': positions take [48, 48, 48, 48] cycles, not 47 each"),
+    ):
+        outcome = simulate("projection_engine", 8, "wrong", [bad])
+        assert not outcome.passed
+        assert all(m.startswith(message) for m in outcome.failed.values())
 
 
 @pytest.fixture(scope="module")

@@ -49,6 +49,7 @@ _GATES = "; ".join((
 TIMEOUT_S = 600.0
 GATES_TIMEOUT_S = 3600.0  # a codec's netlist, with other jobs beside it
 _LOG = "yosys.log"
+_WORDS = ("input", "release")  # of Verilog, which ports here are called
 
 
 def build_root() -> Path:
@@ -112,7 +113,8 @@ class PlainPorts(wiring.Component):
     """A component behind ports that every simulator and its C++ can name.
 
     ``i.payload`` becomes ``i_data``, or one port per field if it is a structure (``o_data``,
-    ``o_last``); ``i.valid`` becomes ``i_valid``. Other ports keep their names, as flat bits.
+    ``o_last``); ``i.valid`` becomes ``i_valid``. Other ports keep their names, as flat bits; a word
+    of Verilog gets an underscore behind it.
 
     Parameters
     ----------
@@ -143,7 +145,8 @@ def _fields(path: tuple[str | int, ...], value: Any) -> list[tuple[str, Value]]:
     """Port names and bits of one member of a signature."""
     *outer, last = map(str, path)
     if last != "payload":
-        return [("_".join((*outer, last)), Value.cast(value))]
+        name = "_".join((*outer, last))
+        return [(f"{name}_" if name in _WORDS else name, Value.cast(value))]
     shape = value.shape() if isinstance(value, data.View) else None
     if isinstance(shape, data.StructLayout):
         return [("_".join((*outer, k)), Value.cast(value[k])) for k in shape.members]

@@ -4,6 +4,7 @@
     wire      what must be on the wires, transfer by transfer
     compare   the first difference, by tile, block and lane
     driver    drives one component and checks the stream contract
+    products  matrices and positions of the projection engine's bench
     encoder, decoder   what runs inside the simulator, as cocotb tests
     runner    builds, runs, and reads the results
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -112,7 +112,13 @@ def make(name: str, values: np.ndarray, **config: Any) -> Case:
     return Case(name, made, values, frame, reference.decode(frame))
 
 
-def save(path: Path, cases: Sequence[Case]) -> None:
+class AsJson(Protocol):
+    """What a bench is given."""
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+def save(path: Path, cases: Sequence[AsJson]) -> None:
     path.write_text(json.dumps([case.to_json() for case in cases]))
 
 

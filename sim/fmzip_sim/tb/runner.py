@@ -26,11 +26,13 @@ from fmzip_hw.decoder import Decoder
 from fmzip_hw.encoder import Encoder
 from fmzip_hw.fmzdecoder import FmzDecoder
 from fmzip_hw.fmzencoder import FmzEncoder
+from fmzip_hw.project import ProjectionEngine
 from fmzip_hw.projectdecoder import ProjectionDecoder
 from fmzip_hw.projectencoder import ProjectionEncoder
 from fmzip_sim.emit import emit_verilog, locked
 from fmzip_sim.tb import cases, sizes
 from fmzip_sim.tb.cases import Case
+from fmzip_sim.tb.products import Products
 from fmzip_sim.tb.withtables import WithTables
 
 # By the name of the bench; those of the coders RANS and HUFFMAN have 8 lanes.
@@ -41,6 +43,7 @@ COMPONENTS: dict[str, Callable[[int], wiring.Component]] = {
     "fmz_decoder": lambda _: WithTables(FmzDecoder()),
     "pcavlc_encoder": lambda _: ProjectionEncoder(sizes.PROJECTION),
     "pcavlc_decoder": lambda _: ProjectionDecoder(sizes.PROJECTION),
+    "projection_engine": lambda _: ProjectionEngine(sizes.PROJECTION),
 }
 SEED = 1
 VERILATOR_MIN = (5, 36)  # what cocotb 2 needs; an older one fails in its C++ compiler
@@ -123,7 +126,7 @@ def why_not(name: str) -> str | None:
 
 
 def simulate(
-    bench: str, lanes: int, run: str, given: Sequence[Case], *, part: str | None = None
+    bench: str, lanes: int, run: str, given: Sequence[Case | Products], *, part: str | None = None
 ) -> Outcome:
     """Run a bench.
 
@@ -131,7 +134,7 @@ def simulate(
     ----------
     bench : one of ``COMPONENTS``
     run : name of the run and of its directory
-    given : the frames
+    given : the frames, or the products
     part : see ``emit_verilog``
 
     Raises
