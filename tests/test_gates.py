@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from amaranth.hdl import Module, Shape, Value, signed, unsigned
 from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
 
 from fmzip.errors import ToolError
 from fmzip_hw.adder import AND_NOT, OR, XOR, GatedAdder
@@ -21,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden" / "v1"
 RANS_GOLDEN = ROOT / "tests" / "golden" / "v2"
 PART = "LFE5U-85F"
+SLOW_ROMS = ((9, 2048), (4, 4096))
 SLOW_SHAPES = ((5, 4096), (2, 8192), (1, 16384))
 
 
@@ -97,6 +100,36 @@ def test_block_ram_of_every_shape_is_the_plain_memory(width: int, depth: int) ->
     wrong, netlist = side_by_side(lambda: BlockRam(width, depth), name, fix)
     assert wrong == 0
     assert ("PDPW16KD" in netlist, "DP16KD" in netlist) == (depth == 512, depth != 512)
+
+
+class Constants(wiring.Component):
+    """A table of constants, which yosys puts into block RAM by itself."""
+
+    def __init__(self, width: int, depth: int):
+        self._width, self._depth = width, depth
+        super().__init__({"address": In(range(depth)), "data": Out(width)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        words = [k * k * 40503 >> 3 & (1 << self._width) - 1 for k in range(self._depth)]
+        m.submodules.memory = memory = Memory(shape=self._width, depth=self._depth, init=words)
+        port = memory.read_port()
+        m.d.comb += [port.addr.eq(self.address), self.data.eq(port.data)]
+        return m
+
+
+@pytest.mark.parametrize(
+    ("width", "depth"),
+    [
+        (18, 1024),
+        *(pytest.param(*shape, marks=pytest.mark.gates) for shape in ((30, 512), *SLOW_ROMS)),
+    ],
+)
+@pytest.mark.xdist_group("gates cells")
+def test_a_block_ram_begins_with_its_first_words(width: int, depth: int) -> None:
+    wrong, netlist = side_by_side(lambda: Constants(width, depth), f"rom{width}")
+    assert wrong == 0
+    assert "DP16KD" in netlist
 
 
 @pytest.mark.xdist_group("gates cells")

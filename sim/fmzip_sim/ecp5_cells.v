@@ -42,19 +42,9 @@ module DP16KD(
     parameter INITVAL_38 = 320'h0, INITVAL_39 = 320'h0, INITVAL_3A = 320'h0, INITVAL_3B = 320'h0,
     INITVAL_3C = 320'h0, INITVAL_3D = 320'h0, INITVAL_3E = 320'h0, INITVAL_3F = 320'h0;
 
-    generate if (DATA_WIDTH_A != DATA_WIDTH_B || WRITEMODE_A == "WRITETHROUGH"
-            || WRITEMODE_B == "WRITETHROUGH" || CSDECODE_A != "0b000" || CSDECODE_B != "0b000"
-            || CLKAMUX != "CLKA" || CLKBMUX != "CLKB" || RESETMODE != "SYNC"
-            || |{INITVAL_00, INITVAL_01, INITVAL_02, INITVAL_03, INITVAL_04, INITVAL_05, INITVAL_06,
-            INITVAL_07, INITVAL_08, INITVAL_09, INITVAL_0A, INITVAL_0B, INITVAL_0C, INITVAL_0D,
-            INITVAL_0E, INITVAL_0F, INITVAL_10, INITVAL_11, INITVAL_12, INITVAL_13, INITVAL_14,
-            INITVAL_15, INITVAL_16, INITVAL_17, INITVAL_18, INITVAL_19, INITVAL_1A, INITVAL_1B,
-            INITVAL_1C, INITVAL_1D, INITVAL_1E, INITVAL_1F, INITVAL_20, INITVAL_21, INITVAL_22,
-            INITVAL_23, INITVAL_24, INITVAL_25, INITVAL_26, INITVAL_27, INITVAL_28, INITVAL_29,
-            INITVAL_2A, INITVAL_2B, INITVAL_2C, INITVAL_2D, INITVAL_2E, INITVAL_2F, INITVAL_30,
-            INITVAL_31, INITVAL_32, INITVAL_33, INITVAL_34, INITVAL_35, INITVAL_36, INITVAL_37,
-            INITVAL_38, INITVAL_39, INITVAL_3A, INITVAL_3B, INITVAL_3C, INITVAL_3D, INITVAL_3E,
-            INITVAL_3F})
+    generate if (WRITEMODE_A == "WRITETHROUGH" || WRITEMODE_B == "WRITETHROUGH"
+            || CSDECODE_A != "0b000" || CSDECODE_B != "0b000" || CLKAMUX != "CLKA"
+            || CLKBMUX != "CLKB")
         mode_that_is_not_modelled refused();
     endgenerate
 
@@ -77,30 +67,69 @@ module DP16KD(
     wire write_a = on_a & WEA, write_b = on_b & WEB;
     wire same = at_a == at_b;
     reg [DATA_WIDTH_A - 1:0] array_a = 0, array_b = 0, held_a = 0, held_b = 0;
+    // yosys leaves port B at 18 bits where it is not used. Widths that differ are not modelled: then
+    // what is read at B is wrong, and nothing is written there.
+    localparam EQUAL = DATA_WIDTH_A == DATA_WIDTH_B;
+    // First words, each 18 bits of them in 20. A word of less than 9 bits lies in the lower 8 of 9.
+    localparam [64 * 320 - 1:0] INIT = {
+        INITVAL_3F, INITVAL_3E, INITVAL_3D, INITVAL_3C, INITVAL_3B, INITVAL_3A, INITVAL_39,
+        INITVAL_38, INITVAL_37, INITVAL_36, INITVAL_35, INITVAL_34, INITVAL_33, INITVAL_32,
+        INITVAL_31, INITVAL_30, INITVAL_2F, INITVAL_2E, INITVAL_2D, INITVAL_2C, INITVAL_2B,
+        INITVAL_2A, INITVAL_29, INITVAL_28, INITVAL_27, INITVAL_26, INITVAL_25, INITVAL_24,
+        INITVAL_23, INITVAL_22, INITVAL_21, INITVAL_20, INITVAL_1F, INITVAL_1E, INITVAL_1D,
+        INITVAL_1C, INITVAL_1B, INITVAL_1A, INITVAL_19, INITVAL_18, INITVAL_17, INITVAL_16,
+        INITVAL_15, INITVAL_14, INITVAL_13, INITVAL_12, INITVAL_11, INITVAL_10, INITVAL_0F,
+        INITVAL_0E, INITVAL_0D, INITVAL_0C, INITVAL_0B, INITVAL_0A, INITVAL_09, INITVAL_08,
+        INITVAL_07, INITVAL_06, INITVAL_05, INITVAL_04, INITVAL_03, INITVAL_02, INITVAL_01,
+        INITVAL_00};
+    function [DATA_WIDTH_A - 1:0] first_word;
+        input integer at;
+        integer place;
+        begin
+            place = DATA_WIDTH_A * at;
+            if (WIDE) first_word = {INIT[40 * at + 20 +: 18], INIT[40 * at +: 18]};
+            else if (DATA_WIDTH_A == 18) first_word = INIT[20 * at +: 18];
+            else if (DATA_WIDTH_A == 9) first_word = INIT[at / 2 * 20 + at % 2 * 9 +: 9];
+            else first_word = INIT[place / 16 * 20 + place / 8 % 2 * 9 + place % 8 +: DATA_WIDTH_A];
+        end
+    endfunction
     integer k;
-    initial for (k = 0; k < 1 << 14 - LOW; k = k + 1) words[k] = 0;
-    always @(posedge CLKA) begin
+    generate if (INIT == 0)
+        initial for (k = 0; k < 1 << 14 - LOW; k = k + 1) words[k] = 0;
+    else
+        initial for (k = 0; k < 1 << 14 - LOW; k = k + 1) words[k] = first_word(k);
+    endgenerate
+    always @(posedge CLKA)
         for (k = 0; k < BYTES; k = k + 1)
             if (write_a & (BYTES == 1 | ada[k]))
                 words[at_a][BYTE * k +: BYTE] <= in_a[BYTE * k +: BYTE];
-        if (RSTA) array_a <= 0;
-        else if (on_a & (~WEA | WRITEMODE_A == "READBEFOREWRITE"))
-            array_a <= write_b & same ? ~words[at_a] : words[at_a];
-        if (RSTA) held_a <= 0;
-        else if (OCEA) held_a <= array_a;
-    end
-    always @(posedge CLKB) begin
-        for (k = 0; k < (WIDE ? 0 : BYTES); k = k + 1)
+    always @(posedge CLKB)
+        for (k = 0; k < (WIDE | !EQUAL ? 0 : BYTES); k = k + 1)
             if (write_b & (BYTES == 1 | adb[k]))
                 words[at_b][BYTE * k +: BYTE] <= dib[BYTE * k +: BYTE];
-        if (RSTB) array_b <= 0;
-        else if (on_b & (~WEB | WRITEMODE_B == "READBEFOREWRITE"))
-            array_b <= write_a & same ? ~words[at_b] : words[at_b];
-        if (RSTB) held_b <= 0;
-        else if (OCEB) held_b <= array_b;
-    end
+    wire at_once_a = RESETMODE == "ASYNC" & RSTA, at_once_b = RESETMODE == "ASYNC" & RSTB;
+    always @(posedge CLKA or posedge at_once_a)
+        if (at_once_a) begin array_a <= 0; held_a <= 0; end
+        else begin
+            if (RSTA) array_a <= 0;
+            else if (on_a & (~WEA | WRITEMODE_A == "READBEFOREWRITE"))
+                array_a <= write_b & same ? ~words[at_a] : words[at_a];
+            if (RSTA) held_a <= 0;
+            else if (OCEA) held_a <= array_a;
+        end
+    always @(posedge CLKB or posedge at_once_b)
+        if (at_once_b) begin array_b <= 0; held_b <= 0; end
+        else begin
+            if (RSTB) array_b <= 0;
+            else if (on_b & (~WEB | WRITEMODE_B == "READBEFOREWRITE"))
+                array_b <= write_a & same ? ~words[at_b] : words[at_b];
+            if (RSTB) held_b <= 0;
+            else if (OCEB) held_b <= array_b;
+        end
     wire [DATA_WIDTH_A - 1:0] word_a = REGMODE_A == "OUTREG" ? held_a : array_a;
-    wire [35:0] word_b = REGMODE_B == "OUTREG" ? held_b : array_b;
+    reg wrong = 0;
+    always @(posedge CLKA) wrong <= ~wrong;
+    wire [35:0] word_b = !EQUAL ? {36{wrong}} : REGMODE_B == "OUTREG" ? held_b : array_b;
     assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5,
     DOA4, DOA3, DOA2, DOA1, DOA0} = WIDE ? word_b[17:0] : word_a;
     assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5,
