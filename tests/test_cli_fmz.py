@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from tests.conftest import Run
 
+from fmzip import codecfile
+from fmzip.codecfile import CodecFile, LayerCodec
 from fmzip.codecs import fmz_config
 from fmzip.format import PLANES, Coder, Dtype, Transform
 from fmzip.reference import decode, encode, parse_head
@@ -169,3 +171,65 @@ def test_tables_cannot_be_made_of_what_does_not_fit(run: Run, folder: Path) -> N
     assert run("tables", "-o", out)[0] == 2
     assert run("tables", values)[0] == 2
     assert not out.exists()
+
+
+@pytest.fixture
+def codec(run: Run, folder: Path) -> Path:
+    """A network's codec: two maps of one shape, and one of another, with tables of its own."""
+    tables = parse_tables((folder / "bypass.fmzt").read_bytes(), 1)
+    assert run("tables", folder / "0.npy", "-o", folder / "c.fmzt")[0] == 0
+    others = parse_tables((folder / "c.fmzt").read_bytes(), 1)
+    layers = {
+        name: LayerCodec(shape, 0.02, 0, Dtype.UINT8, Transform.BYPASS, 64 * step, Coding(of))
+        for name, shape, step, of in (
+            ("a", (16, 14, 14), 1, tables), ("b", (16, 14, 14), 3, tables),
+            ("c", (8, 7, 7), 2, others),
+        )
+    }  # fmt: skip
+    path = folder / "net.toml"
+    path.write_text(codecfile.dump(CodecFile("fmz", "net", "0" * 32, layers)))
+    return path
+
+
+def test_a_networks_codec_file_codes_its_maps(run: Run, folder: Path, codec: Path) -> None:
+    values, frame, back = np.load(folder / "0.npy"), folder / "0.fmz", folder / "back.npy"
+    named = "--codec", codec, "--map", "b", "--burst", 64
+    assert run("encode", folder / "0.npy", frame, *named)[0] == 0
+    layer = codecfile.load(codec).layers["b"]
+    assert frame.read_bytes() == encode(values, layer.frame(6), layer.coding)
+    assert run("decode", frame, back, "--codec", codec)[0] == 0
+    assert (np.load(back) == decode(frame.read_bytes(), layer.coding.tables)).all()
+    small = folder / "small.npy"
+    np.save(small, values[:8, :7, :7])
+    assert run("encode", small, frame, "--codec", codec)[0] == 0  # the only one of that shape
+    assert parse_head(frame.read_bytes()).config.step == 128
+    assert run("decode", frame, back, "--codec", codec)[0] == 0
+
+
+def test_what_a_codec_file_does_not_fit_is_named(run: Run, folder: Path, codec: Path) -> None:
+    values, frame, out = folder / "0.npy", folder / "0.fmz", folder / "out"
+    given = "--codec", codec
+    fails(run("encode", values, out, *given),
+          "net.toml: a, b are all uint8 16 x 14 x 14; give --map to choose one")  # fmt: skip
+    fails(run("encode", values, out, *given, "--map", "d"), "no coded map 'd'; there are a, b, c")
+    fails(run("encode", values, out, *given, "--map", "c"),
+          "map c is uint8 8 x 7 x 7, not uint8 16 x 14 x 14")  # fmt: skip
+    np.save(folder / "odd.npy", np.zeros((3, 7, 7), np.int8))
+    fails(run("encode", folder / "odd.npy", out, *given), "no coded map is int8 3 x 7 x 7")
+    fails(run("encode", values, out, *given, "--map", "a", "--burst", 12), "burst must be")
+    other = folder / "other.fmzt"
+    assert run("tables", folder / "2.npy", "-o", other)[0] == 0
+    assert run("encode", values, frame, "--codec", "fmz", "--tables", other)[0] == 0
+    fails(run("decode", frame, out, *given), "net.toml: no map has the tables of that frame")
+    assert run("encode", values, frame)[0] == 0
+    fails(run("decode", frame, out, *given), "0.fmz: coder bitmap needs no codec file")
+    assert not out.exists()
+    for options in (["--step", 2], ["--tables", other], ["--coder", "width"]):
+        code, _, err = run("encode", values, out, *given, "--map", "a", *options)
+        assert code == 2
+        assert "brings its own" in err
+    code, _, err = run("encode", values, out, "--codec", "nope")
+    assert code == 2
+    assert "dctcm, dctcm-width, fmz or a file" in " ".join(err.split())
+    assert run("encode", values, out, "--map", "a")[0] == 2
+    assert run("decode", frame, out, *given, "--tables", other)[0] == 2

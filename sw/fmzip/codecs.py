@@ -100,7 +100,7 @@ class Codec:
             zero_point,
             rows,
             cols,
-            _burst_log2(burst_bytes),
+            burst_log2(burst_bytes),
             self.transform,
             self.coder,
             self.zero_bitmap,
@@ -116,7 +116,8 @@ def _sides(shape: Sequence[int]) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def _burst_log2(burst_bytes: int) -> int:
+def burst_log2(burst_bytes: int) -> int:
+    """Logarithm of a burst's bytes; ValueError where it is not one that frames can have."""
     if burst_bytes not in _BURSTS:
         raise ValueError(f"burst must be {_BURST_LIST} bytes, not {burst_bytes}")
     return burst_bytes.bit_length() - 1
@@ -211,7 +212,7 @@ def fmz_config(
     sides = _sides(shape)
     rows, cols = tile if tile is not None else default_rans_tile(*sides, transform)
     return FrameConfig(
-        *sides, dtype, zero_point, rows, cols, _burst_log2(burst_bytes), transform, Coder.RANS,
+        *sides, dtype, zero_point, rows, cols, burst_log2(burst_bytes), transform, Coder.RANS,
         step=step_units(step_lsb, RANS_STEP_PER_LSB, RANS_STEP_MIN), tables=tables,
     )  # fmt: skip
 

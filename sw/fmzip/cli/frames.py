@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fmzip.cli.app import app
-from fmzip.cli.checks import about, check_pair, codec_called
-from fmzip.codecs import CODECS, FMZ, Codec, fmz_config
+from fmzip.cli.checks import about, check_pair
+from fmzip.codecs import CODECS, FMZ, Codec, burst_log2, fmz_config
 from fmzip.errors import FmzipError
 from fmzip.files import write_atomic
 from fmzip.format import DEFAULT_BURST_BYTES, PLANES, Coder, Dtype, Transform
@@ -19,6 +20,10 @@ from fmzip.tables import Coding, Tables, parse_tables
 if TYPE_CHECKING:
     import numpy as np
 
+    from fmzip.gf2 import PlaneCoding, PlaneTables
+    from fmzip.projection import Projection, ProjectionCoding
+
+_STEP_LSB = 4.0
 TransformName = Literal["bypass", "nibbles", "wht4"]
 
 
@@ -26,10 +31,20 @@ TransformName = Literal["bypass", "nibbles", "wht4"]
 def encode(
     source: Annotated[Path, typer.Argument(metavar="IN.npy", help="uint8 or int8 [C, H, W]")],
     target: Annotated[Path, typer.Argument(metavar="OUT.fmz", help="frame to write")],
-    codec: Annotated[str, typer.Option(help=" or ".join((*CODECS, FMZ)))] = "dctcm",
+    codec: Annotated[
+        str, typer.Option(help=f"{', '.join((*CODECS, FMZ))} or a file CODEC.toml of a network")
+    ] = "dctcm",
+    map_name: Annotated[
+        str | None,
+        typer.Option("--map", metavar="NAME", help="of CODEC.toml; else the only one that fits"),
+    ] = None,
     step: Annotated[
-        float, typer.Option(help="quantisation step in LSB, 0.707 to 362.03; fmz: 1 to 1023.98")
-    ] = 4.0,
+        float | None,
+        typer.Option(
+            help="quantisation step in LSB, 0.707 to 362.03; fmz: 1 to 1023.98  "
+            f"[default: {_STEP_LSB:g}]"
+        ),
+    ] = None,
     coder: Annotated[
         Literal["width", "bitmap"] | None, typer.Option(help="instead of the codec's")
     ] = None,
@@ -48,19 +63,31 @@ def encode(
     transform: Annotated[
         TransformName | None, typer.Option(help="of codec fmz, bypass by default")
     ] = None,
-    zero_point: Annotated[int, typer.Option(help="stored value that means zero")] = 0,
+    zero_point: Annotated[
+        int | None, typer.Option(help="stored value that means zero  [default: 0]")
+    ] = None,
     tile: Annotated[
         str | None, typer.Option(metavar="ROWSxCOLS", help="size of a tile in pixels")
     ] = None,
     burst: Annotated[int, typer.Option(help="DRAM burst in bytes, 8 to 256")] = DEFAULT_BURST_BYTES,
 ) -> None:
     """Code a feature map."""
-    if codec == FMZ:
-        _has_none(codec, {"--coder": coder, "--zero-bitmap": zero_bitmap, "--keep": keep})
-        chosen = None
+    of_blocks: dict[str, object] = {"--coder": coder, "--zero-bitmap": zero_bitmap, "--keep": keep}
+    of_fmz: dict[str, object] = {"--tables": tables, "--transform": transform}
+    chosen = None
+    file = Path(codec) if Path(codec).suffix == ".toml" else None
+    if file is not None:
+        given = {"--step": step, "--zero-point": zero_point, "--tile": tile}
+        _has_none(codec, of_blocks | of_fmz | given, "brings its own")
     else:
-        _has_none(codec, {"--tables": tables, "--transform": transform})
-        chosen = _block_codec(codec, coder, zero_bitmap, keep)
+        _has_none(codec, {"--map": map_name})
+        if codec == FMZ:
+            _has_none(codec, of_blocks)
+        else:
+            _has_none(codec, of_fmz)
+            chosen = _block_codec(codec, coder, zero_bitmap, keep)
+    step = _STEP_LSB if step is None else step
+    zero_point = zero_point or 0
     size = _tile(tile) if tile is not None else None
     check_pair(source, target)
     from fmzip.reference import encode as encode_map
@@ -68,7 +95,13 @@ def encode(
 
     values = load_map(source)
     dtype = Dtype[values.dtype.name.upper()]
-    if chosen is None:
+    coding: Coding | ProjectionCoding | PlaneCoding | None = None
+    if file is not None:
+        from fmzip.cli.codec_map import layer_of
+
+        layer = layer_of(file, map_name, values.shape, dtype)
+        coding, config = layer.coding, layer.frame(burst_log2(burst))
+    elif chosen is None:
         kind = Transform[(transform or "bypass").upper()]
         coding = Coding(load_tables(tables, kind))
         config = fmz_config(
@@ -76,7 +109,6 @@ def encode(
             tile=size, burst_bytes=burst,
         )  # fmt: skip
     else:
-        coding = None
         config = chosen.config(values.shape, dtype, zero_point, step, tile=size, burst_bytes=burst)
     frame = encode_map(values, config, coding)
     write_atomic(target, frame)
@@ -94,9 +126,15 @@ def decode(
     tables: Annotated[
         Path | None, typer.Option(metavar="FILE.fmzt", help="those that the frame was coded with")
     ] = None,
+    codec: Annotated[
+        Path | None,
+        typer.Option(metavar="CODEC.toml", help="of the network, in place of the tables"),
+    ] = None,
 ) -> None:
     """Decode a frame."""
     check_pair(source, target)
+    if tables is not None and codec is not None:
+        raise typer.BadParameter("give one of --tables and --codec", param_hint="--codec")
     import io
 
     import numpy as np
@@ -109,7 +147,15 @@ def decode(
         config = parse_head(data).config
         if tables is not None and not config.rans:
             raise FmzipError(f"coder {config.coder.name.lower()} takes no tables")
-    found = load_tables(tables, config.transform) if config.rans else None
+        if codec is not None and config.coder in (Coder.WIDTH, Coder.BITMAP):
+            raise FmzipError(f"coder {config.coder.name.lower()} needs no codec file")
+    found: Tables | Projection | PlaneTables | None = None
+    if codec is not None:
+        from fmzip.cli.codec_map import layer_behind
+
+        found = layer_behind(codec, config).coding.tables
+    elif config.rans:
+        found = load_tables(tables, config.transform)
     with about(source):
         values = decode_frame(data, found)
     file = io.BytesIO()
@@ -146,14 +192,19 @@ def load_tables(path: Path | None, transform: Transform) -> Tables:
         return parse_tables(data, PLANES[transform])
 
 
-def _has_none(codec: str, options: dict[str, object]) -> None:
+def _has_none(codec: str, options: Mapping[str, object], why: str = "has none") -> None:
     for name, value in options.items():
         if value is not None:
-            raise typer.BadParameter(f"codec {codec} has none", param_hint=name)
+            raise typer.BadParameter(f"codec {codec} {why}", param_hint=name)
 
 
 def _block_codec(name: str, coder: str | None, zero_bitmap: bool | None, keep: str | None) -> Codec:
-    chosen = codec_called(name)
+    if name not in CODECS:
+        raise typer.BadParameter(
+            f"codec must be {', '.join((*CODECS, FMZ))} or a file CODEC.toml, not {name!r}",
+            param_hint="--codec",
+        )
+    chosen = CODECS[name]
     if coder is not None:
         chosen = replace(chosen, coder=Coder[coder.upper()])
     if zero_bitmap is not None:
