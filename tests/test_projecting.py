@@ -312,3 +312,29 @@ def test_integers_keep_as_many_bits_as_fit() -> None:
     assert forward[0].offset.tolist() == [2048, 2048]
     assert inverse[0].matrix.tolist() == [[1536, 0], [0, 1536]]
     assert inverse[0].shift == 9
+
+
+def test_weighed_components_make_errors_matter_alike() -> None:
+    rng = np.random.default_rng(3)
+    mix, spread = rng.normal(size=(6, 6)), rng.normal(size=(6, 6))
+    covariance, weights = mix @ mix.T, spread @ spread.T
+    variance, vectors = np.linalg.eigh(covariance)
+    plain = Components(np.zeros((1, 6)), variance[None], vectors.T[None])
+    even = 0.1
+    found = plain.weighted(weights[None], even)
+    forward, back = found.vectors[0], found.back[0]
+    np.testing.assert_allclose(back @ forward, np.eye(6), atol=1e-9)
+    # Uncorrelated, the largest first, and an error of any of them costs the same.
+    np.testing.assert_allclose(
+        forward @ covariance @ forward.T, np.diag(found.variance[0]), atol=1e-9
+    )
+    assert (np.diff(found.variance[0]) <= 0).all()
+    level = even * np.trace(weights) / 6
+    cost = back.T @ (weights + level * np.eye(6)) @ back
+    np.testing.assert_allclose(cost, np.eye(6) * np.trace(cost) / 6, atol=1e-9)
+    assert np.trace(cost) / 6 == pytest.approx(np.trace(weights) / 6 + level)
+    # Where nothing matters, they are what they were.
+    same = plain.weighted(np.zeros((1, 6, 6)), even)
+    np.testing.assert_allclose(same.variance, np.sort(plain.variance)[:, ::-1], atol=1e-9)
+    linear = found.linear(0.5, [6])
+    np.testing.assert_allclose(linear.inverse[0] @ linear.forward[0], np.eye(6), atol=1e-9)

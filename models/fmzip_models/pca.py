@@ -138,12 +138,41 @@ class Components:
     -------
     mean : float64 [groups, values]
     variance : float64 [groups, values], of each component, not ascending
-    vectors : float64 [groups, components, values], orthonormal
+    vectors : float64 [groups, components, values], values to components
+    back : float64 [groups, values, components], the inverse; None where vectors are orthonormal
     """
 
     mean: np.ndarray
     variance: np.ndarray
     vectors: np.ndarray
+    back: np.ndarray | None = None
+
+    def weighted(self, weights: np.ndarray, even: float) -> "Components":
+        """Components in whose units all errors matter alike.
+
+        The best transform for squared errors with such weights is that of values that are
+        multiplied with the root of the weights. The mean weight is one, so that a step of
+        quantisation stays comparable.
+
+        Parameters
+        ----------
+        weights : float64 [groups, values, values], of products of errors; positive semidefinite
+        even : weight of plain squared errors that is added, of the mean one: weights that were
+            found on few pictures say that some directions do not matter at all
+        """
+        found = []
+        for variance, vectors, own in zip(self.variance, self.vectors, weights, strict=True):
+            values = len(own)
+            mean = np.trace(own) / values
+            level = even * mean if mean > 0 else 1.0
+            powers, axes = np.linalg.eigh(own + level * np.eye(values))
+            root = np.sqrt(np.maximum(powers, level / 2) / (mean + level))
+            there, back = (axes * root) @ axes.T, (axes / root) @ axes.T
+            covariance = there @ (vectors.T * variance) @ vectors @ there
+            variance, axes = np.linalg.eigh(covariance)
+            axes = axes[:, ::-1]
+            found.append((variance[::-1].clip(min=0), axes.T @ there, back @ axes))
+        return Components(self.mean, *(np.stack(part) for part in zip(*found, strict=True)))
 
     def kept(self, step: float, dead: float = DEAD, explained: float = 1.0) -> list[int]:
         """How many components of each group are kept, at least one.
@@ -164,7 +193,8 @@ class Components:
     def linear(self, step: float, kept: Sequence[int]) -> "Linear":
         """Projection onto so many components of each group, in steps, and back."""
         forward = [v[:k] / step for v, k in zip(self.vectors, kept, strict=True)]
-        inverse = [(v[:k] * step).T for v, k in zip(self.vectors, kept, strict=True)]
+        back = self.vectors.transpose(0, 2, 1) if self.back is None else self.back
+        inverse = [b[:, :k] * step for b, k in zip(back, kept, strict=True)]
         means = [mean.copy() for mean in self.mean]
         offsets = [-f @ m for f, m in zip(forward, means, strict=True)]
         return Linear(forward, offsets, inverse, means)

@@ -17,19 +17,16 @@ import torch
 from fmzip.errors import FmzipError
 from fmzip.format import POSITION_SIDE, STORED_PLANES_MAX, VALUE_PLANES, Transform
 from fmzip.gf2 import BinaryLayer, PlaneEncoder, Rule
-from fmzip_models.graph import TracedGraph
 from fmzip_models.maps import Map
 from fmzip_models.plane_loop import EncoderLoop
 from fmzip_models.projecting import columns
 from fmzip_models.quantise import Scale
-from fmzip_models.zoo import Network
 
 _NUMBERS = np.arange(256.0)
 _PHASES = (0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75)  # of a step, that an offset is tried at
 _LATE = (0.25, 0.5, 0.75, 1.0, 1.5)  # the same below 0: where a dead zone pays
 _THRESHOLDS = 32  # that a single plane is tried with
 _RIDGE = 1e-5  # of the positions: planes that hardly change
-_SEED = 1  # of the answers that are drawn
 
 
 @dataclass(frozen=True)
@@ -110,57 +107,6 @@ def choices(counts: np.ndarray) -> Choices:
     return Choices(np.stack(error, axis=1), ranges)
 
 
-def fisher(
-    network: Network, scales: Mapping[str, Scale], maps: tuple[Map, ...],
-    batches: list[torch.Tensor],
-) -> dict[str, np.ndarray]:  # fmt: skip
-    """Mean square of what a change of one LSB does to the answers, for each channel.
-
-    Parameters
-    ----------
-    batches : pictures, float32 [n, channels, H, W], see ``Network.normalise``
-
-    Returns
-    -------
-    Of each map, by its name: float64 [channels], of one position
-
-    Raises
-    ------
-    FmzipError : gradients do not pass through the network: torch.fx cannot trace it
-    """
-    graph = network.graph
-    if not isinstance(graph, TracedGraph):
-        raise FmzipError(f"{network.name}: torch.fx cannot trace it, so planes cannot learn")
-    wanted = {m.name for m in maps}
-    found = {m.name: np.zeros(m.shape[0]) for m in maps}
-    generator = torch.Generator().manual_seed(_SEED)
-    for batch in batches:
-        held: dict[str, torch.Tensor] = {}
-
-        def hold(
-            m: Map, values: torch.Tensor, held: dict[str, torch.Tensor] = held
-        ) -> torch.Tensor:
-            if m.name not in wanted:
-                return values
-            held[m.name] = values.clone().requires_grad_() if values.is_leaf else values.clone()
-            held[m.name].retain_grad()
-            return held[m.name]
-
-        with torch.enable_grad():
-            logits = graph.forward(batch, hold)
-            answers = torch.multinomial(logits.detach().softmax(1).cpu(), 1, generator=generator)
-            chosen = logits.log_softmax(1).gather(1, answers.to(logits.device))
-            chosen.sum().backward()
-        for name, values in held.items():
-            if values.grad is not None:
-                found[name] += values.grad.double().square().sum((0, 2, 3)).cpu().numpy()
-    pictures = sum(map(len, batches))
-    return {
-        m.name: found[m.name] * scales[m.name].scale ** 2 / (pictures * m.shape[1] * m.shape[2])
-        for m in maps
-    }
-
-
 def allocate(
     maps: tuple[Map, ...], known: Mapping[str, Choices], weight: Mapping[str, np.ndarray],
     bits: float, transform: Transform,
@@ -170,7 +116,7 @@ def allocate(
     Parameters
     ----------
     known : choices of each map
-    weight : of squared errors, see ``fisher``
+    weight : of squared errors, see ``fisher.of_channels``
     bits : of all maps together, that stored planes may take
 
     Raises

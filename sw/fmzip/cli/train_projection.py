@@ -46,6 +46,12 @@ def train_projection(
     augment: Annotated[
         bool, typer.Option("--augment/--as-they-are", help="turn and shift pictures, or do not")
     ] = True,
+    weighted: Annotated[
+        bool,
+        typer.Option(
+            "--weighted/--plain", help="weigh errors by what they do to answers, or all alike"
+        ),
+    ] = True,
     scales: Scales = "max",
     device: Device = "cpu",
     seed: Annotated[int, typer.Option(min=0, help="of the order of the pictures")] = 1,
@@ -73,7 +79,7 @@ def train_projection(
     config = TrainConfig(
         bits, Recipe(epochs, batch, rate, labels=labels, seed=seed, augment=augment),
         model, weights, images, name, calibration, scales, device, resume,
-        known if known != Input() else None, fold,
+        known if known != Input() else None, fold, weighted,
     )  # fmt: skip
     training = Training(config)
     found = with_bar(training.run, "maps and epochs")

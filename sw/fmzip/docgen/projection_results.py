@@ -49,6 +49,56 @@ def pcavlc_curve() -> str:
     return table(header, [(f"{bits:.2f}", *rest) for bits, *rest in sorted(rows, reverse=True)])
 
 
+def cap_halves() -> str:
+    """ResNet-18: each half of the photographs, learned on the other one, and both together."""
+    runs = [load_result(f"measure-resnet18-cap-{half}.json") for half in (0, 1)]
+    counts = [run["baseline"]["pictures"] for run in runs]
+    shares = [count / sum(counts) for count in counts]
+    rows = []
+    for kind in dict.fromkeys(name.split("@")[0] for name in runs[0]["codecs"]):
+        halves = [
+            next(found for name, found in run["codecs"].items() if name.split("@")[0] == kind)
+            for run in runs
+        ]
+        for half, found in enumerate(halves):
+            low, high = found["top1_drop_interval"]
+            rows.append((f"`{kind}`", str(half), *_counted(found, low, high)))
+        both = {
+            name: sum(share * found[name] for share, found in zip(shares, halves, strict=True))
+            for name in ("bits_per_value", "top1_drop", "kl", "agreement")
+        }
+        # The halves are drawn apart, so the squares of their intervals' halves add up.
+        low, high = (
+            both["top1_drop"]
+            + sign
+            * sum(
+                (share * (found["top1_drop_interval"][end] - found["top1_drop"])) ** 2
+                for share, found in zip(shares, halves, strict=True)
+            )
+            ** 0.5
+            for end, sign in ((0, -1), (1, 1))
+        )
+        rows.append((f"`{kind}`", "both", *_counted(both, low, high)))
+    header = (
+        "codec",
+        "half",
+        "bits per value",
+        "top-1 drop, points (95 %)",
+        "agreement",
+        "KL, nats",
+    )
+    return table(header, rows)
+
+
+def _counted(found: dict[str, Any], low: float, high: float) -> tuple[str, ...]:
+    return (
+        f"{found['bits_per_value']:.3f}",
+        f"{found['top1_drop']:.1f} ({low:.1f} to {high:.1f})",
+        f"{found['agreement']:.1f} %",
+        f"{found['kl']:.4f}",
+    )
+
+
 def published_projections() -> str:
     """What the authors give of other networks, or without saying which; none reproduced."""
     rows = [

@@ -69,6 +69,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "measured": measure_parts.measured,
     "projections": projection_results.projections,
     "pcavlc-curve": projection_results.pcavlc_curve,
+    "cap-halves": projection_results.cap_halves,
     "published-projections": projection_results.published_projections,
 }
 DOCUMENTS = (

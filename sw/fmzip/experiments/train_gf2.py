@@ -41,7 +41,7 @@ from fmzip.format import (
 )
 from fmzip.gf2 import Groups, PlaneCoding, Rule
 from fmzip.reference import gf2, huffman
-from fmzip_models import capture, learn, plane_grow, plane_start, quantise
+from fmzip_models import capture, fisher, learn, plane_grow, plane_start, quantise
 from fmzip_models.in_loop import InLoop, Uncoded
 from fmzip_models.learn import Recipe
 from fmzip_models.learnstate import LearnState
@@ -217,7 +217,7 @@ class _Work:
         """Which planes are stored, and what they stand for."""
         self._progress("choosing planes", 0, 0)
         batches = self._batches(_FISHER_PICTURES)
-        weight = plane_start.fisher(self._network, self._scales, self._maps, batches)
+        weight = fisher.of_channels(self._network, self._scales, self._maps, batches)
 
         def each(see: Callable[[Map, np.ndarray], None]) -> None:
             def look(m: Map, stored: torch.Tensor) -> None:

@@ -1,8 +1,8 @@
 """The codec ``cap`` of a network: fewer components than values, with matrices that are learned.
 
-1. Principal components of each map in front of its ReLU, and each map alone: what a few numbers of
-   components and steps cost in divergence and save in bits (``sensitivity``). Finished maps are
-   kept.
+1. Principal components of each map in front of its ReLU, errors being weighed by what they do to
+   the answers (``fisher``), and each map alone: what a few numbers of components and steps cost in
+   divergence and save in bits (``sensitivity``). Finished maps are kept.
 2. Allocation, by the same metric as that of ``fmzip allocate``: the choices that together take the
    bits that are wanted.
 3. Matrices learn to make up for what is lost (``fmzip_models.learn``). Finished epochs are kept.
@@ -12,7 +12,7 @@
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -30,8 +30,10 @@ from fmzip.experiments.evaluate import cores
 from fmzip.experiments.making import Making, Progress
 from fmzip.experiments.project import step_lsb
 from fmzip.experiments.sensitivity import Curve
-from fmzip_models import capture, learn, pca, quantise
+from fmzip_models import capture, fisher, learn, pca, quantise
+from fmzip_models.augment import augmented
 from fmzip_models.capture import Calibration
+from fmzip_models.graph import TracedGraph
 from fmzip_models.in_loop import InLoop
 from fmzip_models.learn import Learned, Recipe
 from fmzip_models.learnstate import LearnState
@@ -54,6 +56,8 @@ _BELOW = 0.25
 _SENSITIVITY_VALUES, _SENSITIVITY_PICTURES = 45e6, (32, 256)
 _FIT_VALUES, _FIT_PICTURES = 90e6, (64, 512)
 _BATCH = 16
+_WEIGHT_PICTURES = 500  # that errors are weighed on; where there are fewer, each several times
+_EVEN = 0.1  # of the mean weight, that all errors have besides
 _HELD_SHARE, _HELD_MOST = 5, 256  # of the pictures, at least every so many is held out; at most
 
 
@@ -75,6 +79,8 @@ class TrainConfig:
     recipe : of learning; without epochs the components stay as they are
     calibration : pictures that everything is made on; None for 64, or a quarter where these are few
     name : of the codec
+    weighted : components of errors that are weighed by what they do to the answers, where gradients
+        pass through the network; else of plain squared errors
     fold : which pictures, see ``fmzip_models.pictures.split``
     """
 
@@ -90,6 +96,7 @@ class TrainConfig:
     resume: Path | None = None
     input: Input | None = None
     fold: int = 0
+    weighted: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.bits <= 8:
@@ -125,15 +132,16 @@ class Training(Making):
     def _run(self, progress: Progress) -> CodecFile:
         config = self.config
         job = self.open("projections", progress, config.fold)
-        known = self.checkpoint(job.about)
-        learned = self.checkpoint({**job.about, "bits": config.bits, "recipe": vars(config.recipe)})
+        about = {**job.about, "weighted": config.weighted}
+        known = self.checkpoint(about)
+        learned = self.checkpoint({**about, "bits": config.bits, "recipe": vars(config.recipe)})
         network = job.network
         with ThreadPoolExecutor(cores()) as threads:
             work = _Work(network, job.pictures, job.indices, config, job.device, threads, progress)
             curves = work.curves(known)
             values = {m.name: m.values for m in network.graph.maps}
             chosen = sensitivity.choose_within(curves, values, config.bits)
-            linear, about = work.learned(chosen, learned)
+            linear, held = work.learned(chosen, learned)
             layers, found = work.finish(chosen, linear)
         return CodecFile(
             config.name, network.name, job.weights_hash, layers, {},
@@ -143,7 +151,7 @@ class Training(Making):
                 "seed": config.recipe.seed,
                 "calibration_pictures": len(job.indices),
                 **found,
-                **about,
+                **held,
             },
         )  # fmt: skip
 
@@ -169,16 +177,35 @@ class _Work:
             for _ in capture.run(network, pictures, indices, see, before_relu=True):
                 pass
 
+        shapes = {m.name: self._shapes(m) for m in self._maps}
         self._components: dict[tuple[str, Shape], Components] = {}
         for side in _SIDES:
-            shapes = {m.name: pca.shape_for(m, side, 1) for m in self._maps}
-            missing = [m for m in self._maps if (m.name, shapes[m.name]) not in self._components]
+            some = {m.name: pca.shape_for(m, side, 1) for m in self._maps}
+            missing = [m for m in self._maps if (m.name, some[m.name]) not in self._components]
             if missing:
-                found = pca.moments(missing, self._scales, shapes, each)
-                self._components |= {(name, shapes[name]): c for name, c in found.items()}
+                found = pca.moments(missing, self._scales, some, each)
+                self._components |= {(name, some[name]): c for name, c in found.items()}
         network.module.to(device)
+        if config.weighted and isinstance(network.graph, TracedGraph):
+            progress("weighing errors", 0, 0)
+            weights = fisher.of_positions(network, self._scales, shapes, self._drawn())
+            for key, own in weights.items():
+                self._components[key] = self._components[key].weighted(own, _EVEN)
         self._loop = InLoop(network, self._scales, device, before_relu=True)
         self._plain_loop = InLoop(network, plain.scales, device)
+
+    @staticmethod
+    def _shapes(m: Map) -> list[Shape]:
+        return list(dict.fromkeys(pca.shape_for(m, side, 1) for side in _SIDES))
+
+    def _drawn(self) -> Iterator[torch.Tensor]:
+        """Pictures, turned and shifted, each as often as it takes."""
+        some = self._indices[:: max(1, len(self._indices) // _WEIGHT_PICTURES)]
+        for time in range(-(-_WEIGHT_PICTURES // len(some))):
+            for k in range(0, len(some), _BATCH):
+                rng = np.random.default_rng((self._config.recipe.seed, time, k))
+                found = augmented(self._pictures.read(some[k : k + _BATCH]), rng)
+                yield self._network.normalise(found).to(self._device)
 
     def _batches(self, values: float, limits: tuple[int, int]) -> list[torch.Tensor]:
         """Some of the pictures, evenly strided."""
@@ -238,8 +265,7 @@ class _Work:
         return curves
 
     def _cuts(self, m: Map) -> list[Cut]:
-        shapes = dict.fromkeys(pca.shape_for(m, side, 1) for side in _SIDES)
-        return [Cut(shape, dead) for shape in shapes for dead in DEAD]
+        return [Cut(shape, dead) for shape in self._shapes(m) for dead in DEAD]
 
     def components(self, chosen: dict[str, tuple[Cut, float]]) -> dict[str, Linear]:
         """Projections as they are in the beginning."""
