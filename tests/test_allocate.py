@@ -15,7 +15,7 @@ from fmzip import codecfile
 from fmzip.codecfile import CodecFile
 from fmzip.errors import FmzipError
 from fmzip.experiments import allocate, measure, sensitivity
-from fmzip.experiments.allocate import AllocateConfig, Allocation, Budget, expected_drop
+from fmzip.experiments.allocate import AllocateConfig, Allocation, Budget
 from fmzip.experiments.evaluate import scales_of
 from fmzip.experiments.measure import MeasureConfig
 from fmzip.experiments.sensitivity import CANDIDATES, STEPS_STD, Curve, choose, curve
@@ -145,13 +145,6 @@ def test_a_file_for_another_network_is_refused(
 
 
 # The parts ---------------------------------------------------------------------------------------
-
-
-def test_the_expected_drop_needs_no_labels() -> None:
-    plain = np.log(np.array([[0.7, 0.2, 0.1], [0.5, 0.4, 0.1]]))
-    assert expected_drop(plain, plain) == 0
-    other = np.array([[1.0, 2.0, 0.0], [1.0, 0.0, 0.0]])
-    assert expected_drop(plain, other) == pytest.approx(100 * (0.7 - 0.2) / 2)
 
 
 def test_curves_are_smooth_and_never_turn() -> None:

@@ -81,7 +81,7 @@ def test_results_have_the_promised_shape(found: dict[str, Any]) -> None:
     for name, row in found["codecs"].items():
         assert row.keys() >= {
             "kind", "lossless", "bound", "bits_per_value", "ratio", "raw_bytes", "bus_bytes",
-            "top1", "top5", "top1_drop", "top1_drop_interval", "agreement", "kl",
+            "top1", "top5", "top1_drop", "top1_drop_interval", "expected_drop", "agreement", "kl",
             "cycles_per_value", "config", "layers", "energy",
         }, name  # fmt: skip
         assert len(row["layers"]) == 17
@@ -103,7 +103,7 @@ def test_what_is_lossless_changes_no_answer(found: dict[str, Any]) -> None:
             assert row["top1_drop"] == 0
             assert row["top1_drop_interval"] == [0, 0]
             assert row["agreement"] == 100
-            assert row["kl"] == 0
+            assert row["kl"] == row["expected_drop"] == 0
         else:
             assert row["kl"] > 0
         drop = base["int8_top1"] - row["top1"]

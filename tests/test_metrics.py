@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from fmzip.experiments.metrics import agreement, correct, drop_interval, kl_nats, topk
+from fmzip.experiments.metrics import (
+    agreement,
+    correct,
+    drop_interval,
+    expected_drop,
+    kl_nats,
+    topk,
+)
 
 
 def random_logits(seed: int, n: int = 200, classes: int = 10) -> np.ndarray:
@@ -143,3 +150,10 @@ class TestDropInterval:
             drop_interval(ok[:0], ok[:0], 0)
         with pytest.raises(ValueError, match="resamples must be 1 or more, not 0"):
             drop_interval(ok, ok, 0, 0)
+
+
+def test_the_expected_drop_needs_no_labels() -> None:
+    plain = np.log(np.array([[0.7, 0.2, 0.1], [0.5, 0.4, 0.1]]))
+    assert expected_drop(plain, plain) == 0
+    other = np.array([[1.0, 2.0, 0.0], [1.0, 0.0, 0.0]])
+    assert expected_drop(plain, other) == pytest.approx(100 * (0.7 - 0.2) / 2)

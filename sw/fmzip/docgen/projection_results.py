@@ -36,7 +36,7 @@ def _costs(found: dict[str, Any]) -> tuple[str, ...]:
 def pcavlc_curve() -> str:
     """ResNet-18: the authors' curve, none of it reproduced, and what was measured, by bits."""
     rows = [
-        (p.bits, f"{p.drop:.2f}", "", f"{p.source}: {p.claim}")
+        (p.bits, f"{p.drop:.2f}", "", "", f"{p.source}: {p.claim}")
         for p in PUBLISHED
         if p.family == "pcavlc" and p.network == "ResNet-18" and p.drop is not None
     ]
@@ -44,8 +44,9 @@ def pcavlc_curve() -> str:
         if name.startswith("pcavlc"):
             low, high = found["top1_drop_interval"]
             drop = f"{found['top1_drop']:.1f} ({low:.1f} to {high:.1f})"
-            rows.append((found["bits_per_value"], drop, f"{found['kl']:.4f}", f"here, `{name}`"))
-    header = ("bits per value", "top-1 drop, points (95 %)", "KL, nats", "of whom")
+            expected, kl = f"{found['expected_drop']:.2f}", f"{found['kl']:.4f}"
+            rows.append((found["bits_per_value"], drop, expected, kl, f"here, `{name}`"))
+    header = ("bits per value", "top-1 drop, points (95 %)", "expected", "KL, nats", "of whom")
     return table(header, [(f"{bits:.2f}", *rest) for bits, *rest in sorted(rows, reverse=True)])
 
 
@@ -65,7 +66,7 @@ def cap_halves() -> str:
             rows.append((f"`{kind}`", str(half), *_counted(found, low, high)))
         both = {
             name: sum(share * found[name] for share, found in zip(shares, halves, strict=True))
-            for name in ("bits_per_value", "top1_drop", "kl", "agreement")
+            for name in ("bits_per_value", "top1_drop", "expected_drop", "kl", "agreement")
         }
         # The halves are drawn apart, so the squares of their intervals' halves add up.
         low, high = (
@@ -94,6 +95,7 @@ def _counted(found: dict[str, Any], low: float, high: float) -> tuple[str, ...]:
     return (
         f"{found['bits_per_value']:.3f}",
         f"{found['top1_drop']:.1f} ({low:.1f} to {high:.1f})",
+        f"{found['expected_drop']:.2f}",
         f"{found['agreement']:.1f} %",
         f"{found['kl']:.4f}",
     )

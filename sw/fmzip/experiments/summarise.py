@@ -78,6 +78,7 @@ def _change(
     return {
         "top1_drop": 100 * float(base.mean() - correct.mean()),
         "top1_drop_interval": [interval.low, interval.high],
+        "expected_drop": metrics.expected_drop(reference, logits),
         "agreement": metrics.agreement(reference, logits),
         "kl": metrics.kl_nats(reference, logits),
     }

@@ -24,7 +24,6 @@ from fmzip.codecfile import CodecFile, LayerCodec, PlainLayer
 from fmzip.codecs import GF2
 from fmzip.errors import FmzipError
 from fmzip.experiments import metrics
-from fmzip.experiments.allocate import expected_drop
 from fmzip.experiments.checkpoint import Checkpoint
 from fmzip.experiments.evaluate import cores
 from fmzip.experiments.making import Making, Opened, Progress
@@ -322,7 +321,7 @@ class _Work:
         return layers, plain, {
             "bits_per_value": round(8 * size / values, 4),
             "kl": round(metrics.kl_nats(plain_logits, logits), 5),
-            "expected_drop": round(expected_drop(plain_logits, logits), 3),
+            "expected_drop": round(metrics.expected_drop(plain_logits, logits), 3),
             "agreement": round(metrics.agreement(plain_logits, logits), 2),
         }  # fmt: skip
 

@@ -24,7 +24,6 @@ import torch
 from fmzip.codecfile import CodecFile, LayerCodec
 from fmzip.codecs import CAP
 from fmzip.experiments import metrics, sensitivity
-from fmzip.experiments.allocate import expected_drop
 from fmzip.experiments.checkpoint import Checkpoint
 from fmzip.experiments.evaluate import cores
 from fmzip.experiments.making import Making, Progress
@@ -355,6 +354,6 @@ class _Work:
         return layers, {
             "bits_per_value": round(8 * size / values, 4),
             "kl": round(metrics.kl_nats(plain, logits), 5),
-            "expected_drop": round(expected_drop(plain, logits), 3),
+            "expected_drop": round(metrics.expected_drop(plain, logits), 3),
             "agreement": round(metrics.agreement(plain, logits), 2),
         }
