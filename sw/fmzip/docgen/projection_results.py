@@ -44,8 +44,8 @@ def pcavlc_curve() -> str:
         if name.startswith("pcavlc"):
             low, high = found["top1_drop_interval"]
             drop = f"{found['top1_drop']:.1f} ({low:.1f} to {high:.1f})"
-            expected, kl = f"{found['expected_drop']:.2f}", f"{found['kl']:.4f}"
-            rows.append((found["bits_per_value"], drop, expected, kl, f"here, `{name}`"))
+            kl = f"{found['kl']:.4f}"
+            rows.append((found["bits_per_value"], drop, _expected(found), kl, f"here, `{name}`"))
     header = ("bits per value", "top-1 drop, points (95 %)", "expected", "KL, nats", "of whom")
     return table(header, [(f"{bits:.2f}", *rest) for bits, *rest in sorted(rows, reverse=True)])
 
@@ -67,6 +67,7 @@ def cap_halves() -> str:
         both = {
             name: sum(share * found[name] for share, found in zip(shares, halves, strict=True))
             for name in ("bits_per_value", "top1_drop", "expected_drop", "kl", "agreement")
+            if name in halves[0]
         }
         # The halves are drawn apart, so the squares of their intervals' halves add up.
         low, high = (
@@ -91,11 +92,16 @@ def cap_halves() -> str:
     return table(header, rows)
 
 
+def _expected(found: dict[str, Any]) -> str:
+    """The expected drop; runs from before it was found have none."""
+    return f"{found['expected_drop']:.2f}" if "expected_drop" in found else ""
+
+
 def _counted(found: dict[str, Any], low: float, high: float) -> tuple[str, ...]:
     return (
         f"{found['bits_per_value']:.3f}",
         f"{found['top1_drop']:.1f} ({low:.1f} to {high:.1f})",
-        f"{found['expected_drop']:.2f}",
+        _expected(found),
         f"{found['agreement']:.1f} %",
         f"{found['kl']:.4f}",
     )
