@@ -19,6 +19,7 @@ from fmzip.format import (
     rans_multiplier,
     round_up,
 )
+from fmzip.gf2 import PlaneCoding
 from fmzip.projection import ProjectionCoding
 from fmzip.reference import decode, encode, parse_head
 from fmzip.tables import Coding
@@ -31,7 +32,7 @@ class Case:
     name: str
     config: FrameConfig
     values: np.ndarray
-    coding: Coding | ProjectionCoding | None = None
+    coding: Coding | ProjectionCoding | PlaneCoding | None = None
 
     def __str__(self) -> str:
         return f"{self.name}, {self.config}"

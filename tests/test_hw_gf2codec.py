@@ -4,86 +4,133 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amaranth.hdl import Value
 from tests.gf2_cases import frame, map_of, random_coding
+from tests.plane_words import put
 from tests.stream_bench import simulate, transfer
-from tests.test_hw_gf2 import layer_words, put, sum_words
 
-from fmzip.format import Dtype, Transform
+from fmzip import planeload
+from fmzip.format import Dtype, FrameConfig, Transform
 from fmzip.gf2 import PlaneCoding, Rule
 from fmzip.reference import decode, encode
-from fmzip_hw.gf2 import RANGES
+from fmzip.reference.beats import beat_count, from_beats, to_beats
 from fmzip_hw.gf2codec import Gf2Decoder, Gf2Encoder
+from fmzip_hw.planesize import PlaneSize
 
-STALLS = (("never", "never"), ("random", "random"), ("bursts", "rare"))
-
-
-def range_words(coding: PlaneCoding) -> list[tuple[int, int, int]]:
-    pairs = zip(coding.encoder.bias.tolist(), coding.encoder.top.tolist(), strict=True)
-    return [(RANGES, v, (bias & 0x1FF) | top << 16) for v, (bias, top) in enumerate(pairs)]
+SIZE = PlaneSize(64, 64)
+MASK = (1 << 64) - 1
 
 
-def tile_words(data: bytes, head_bytes: int, parts: int) -> list[int]:
-    tile = data[head_bytes : head_bytes + parts]
-    padded = tile + bytes(-len(tile) % 8)
-    return np.frombuffer(padded, "<u8").tolist()
-
-
-@pytest.mark.parametrize(("feed", "drain"), STALLS)
-@pytest.mark.parametrize("rule", [Rule.POPCOUNT, Rule.XOR])
-def test_a_map_becomes_the_reference_s_tile_and_comes_back(
-    rule: Rule, feed: str, drain: str
-) -> None:
-    rng = np.random.default_rng(rule)
-    dtype = Dtype.INT8 if rule == Rule.XOR else Dtype.UINT8
-    coding = random_coding(rng, 16, Transform.BITS, 24, rule)
-    config = frame(coding, (16, 3, 5), Transform.BITS, dtype=dtype, zero_point=4)
+def case(
+    seed: int, shape: tuple[int, int, int], transform: Transform, stored: int, **given: Any
+) -> tuple[PlaneCoding, FrameConfig, np.ndarray, bytes]:
+    rng = np.random.default_rng(seed)
+    rule = given.pop("rule", Rule.POPCOUNT)
+    coding = random_coding(rng, shape[0], transform, stored, rule)
+    config = frame(coding, shape, transform, **given)
     values = map_of(rng, config)
-    frame_bytes = encode(values, config, coding)
-    beats = values.transpose(1, 2, 0).reshape(-1, 8).view(np.uint8)
-    given = [int.from_bytes(beat.tobytes(), "little") for beat in beats]
-    positions = 15
-    parts = positions * 3
-    words = tile_words(frame_bytes, config.head_bytes, parts)
-    encoder, decoder = Gf2Encoder(16, 32), Gf2Decoder(16, 32)
+    return coding, config, values, encode(values, config, coding)
 
-    async def begin(ctx: Any, dut: Any, settings: dict[str, int]) -> None:
-        for name, value in settings.items():
-            ctx.set(getattr(dut, name), value)
-        ctx.set(dut.start, 1)
-        await ctx.tick()
-        ctx.set(dut.start, 0)
+
+def tile_words(data: bytes, config: FrameConfig) -> list[int]:
+    return np.frombuffer(data[config.head_bytes :], "<u8").tolist()
+
+
+def integers(beats: np.ndarray) -> list[int]:
+    return [int.from_bytes(beat.tobytes(), "little") for beat in beats]
+
+
+async def begin(ctx: Any, dut: Any, config: FrameConfig) -> None:
+    ctx.set(Value.cast(dut.head), int.from_bytes(config.static_head(), "little"))
+    await ctx.tick().repeat(8)
+    ctx.set(dut.start, 1)
+    await ctx.tick()
+    ctx.set(dut.start, 0)
+
+
+CASES = (
+    case(1, (16, 3, 3), Transform.BITS, 16, burst_log2=5),
+    case(2, (16, 2, 3), Transform.BITS, 13, rule=Rule.XOR, dtype=Dtype.INT8, zero_point=4),
+    case(3, (3, 5, 7), Transform.BITS, 5),  # a beat is not full, nor is a byte of planes
+    case(4, (8, 5, 3), Transform.BITS4, 29, dtype=Dtype.INT8, zero_point=-9, burst_log2=6),
+    case(5, (3, 2, 3), Transform.BITS4, 8),
+    case(6, (5, 1, 1), Transform.BITS, 1),
+)
+
+RUNS = (
+    *((k, "never", "never") for k in range(len(CASES))),
+    *((k, *stalls) for k in (2, 3) for stalls in (("random", "random"), ("bursts", "rare"))),
+)
+
+
+@pytest.mark.parametrize(("number", "feed", "drain"), RUNS)
+def test_a_map_becomes_the_reference_s_tile(number: int, feed: str, drain: str) -> None:
+    coding, config, values, data = CASES[number]
+    given, words = integers(to_beats(values, config, 8)), tile_words(data, config)
+    encoder = Gf2Encoder(SIZE)
+    passes = -(-config.components // 8)
 
     async def encoding(ctx: Any) -> None:
-        await put(ctx, encoder, layer_words(coding.encoder.layer, 8) + range_words(coding))
+        await put(ctx, encoder, planeload.encoder_words(coding.encoder, config.channels))
         for _ in range(2):  # a second map needs nothing but its start
-            await begin(ctx, encoder, {
-                "xor": int(rule == Rule.XOR), "is_signed": int(dtype == Dtype.INT8), "words": 1,
-                "passes": 2, "parts": parts - 1,
-            })  # fmt: skip
+            assert ctx.get(encoder.done)
+            await begin(ctx, encoder, config)
             seen = await transfer(ctx, encoder, given, len(words), feed=feed, drain=drain, quiet=20)
-            assert [word & (1 << 64) - 1 for word in seen.taken] == words
-            assert [word >> 64 & 1 for word in seen.taken] == [0] * (len(words) - 1) + [1]
+            assert [word & MASK for word in seen.taken] == words
+            assert [word >> 64 for word in seen.taken] == [0] * (len(words) - 1) + [1]
             if feed == drain == "never":
-                # 2 eights of values times 3 eights of planes.
-                assert seen.taken_at[-1] - seen.fed_at[0] <= positions * 6 + 40
+                assert seen.taken_at[-1] - seen.fed_at[0] <= len(given) * passes + 50
 
     simulate(encoder, encoding)
-    expected = decode(frame_bytes, coding.tables).transpose(1, 2, 0).reshape(-1, 8).view(np.uint8)
+
+
+@pytest.mark.parametrize(("number", "feed", "drain"), RUNS)
+def test_a_tile_becomes_the_reference_s_map(number: int, feed: str, drain: str) -> None:
+    coding, config, _, data = CASES[number]
+    expected, beats = decode(data, coding.tables), beat_count(config, 8)
+    words = tile_words(data, config)
+    decoder = Gf2Decoder(SIZE)
+    passes = -(-config.components // 8)
 
     async def decoding(ctx: Any) -> None:
-        await put(ctx, decoder, sum_words(coding.tables.sums, 8))
+        await put(ctx, decoder, planeload.decoder_words(coding.tables, config.channels))
         for _ in range(2):
-            await begin(ctx, decoder, {
-                "shift": coding.tables.sums.shift, "is_signed": int(dtype == Dtype.INT8),
-                "words": 2, "passes": 15, "parts": parts - 1, "beats": len(beats) - 1,
-            })  # fmt: skip
-            seen = await transfer(
-                ctx, decoder, [*words, 0], len(beats), feed=feed, drain=drain, quiet=20
-            )
-            found = [(word & (1 << 64) - 1).to_bytes(8, "little") for word in seen.taken]
-            assert found == [beat.tobytes() for beat in expected]
-            assert [word >> 72 for word in seen.taken] == [0] * (len(beats) - 1) + [1]
+            await begin(ctx, decoder, config)
+            given = [*words[:-1], words[-1] | 1 << 64]
+            seen = await transfer(ctx, decoder, given, beats, feed=feed, drain=drain, quiet=20)
+            found = np.array([(word & MASK).to_bytes(8, "little") for word in seen.taken])
+            found = np.frombuffer(found.tobytes(), np.uint8).reshape(-1, 8)
+            np.testing.assert_array_equal(from_beats(found, config), expected)
+            counts = [(word >> 64 & 0xFF).bit_count() for word in seen.taken]
+            per_pixel = [min(8, config.channels - c) for c in range(0, config.channels, 8)]
+            assert counts == per_pixel * (beats // len(per_pixel))
+            assert [word >> 72 for word in seen.taken] == [0] * (beats - 1) + [1]
+            assert not ctx.get(decoder.broken)
             if feed == drain == "never":
-                assert seen.taken_at[-1] - seen.fed_at[0] <= positions * 16 * 3 + 40
+                assert seen.taken_at[-1] - seen.fed_at[0] <= beats * 8 * passes + 100
+
+    simulate(decoder, decoding)
+
+
+@pytest.mark.parametrize("damage", ["short", "long", "padding", "bits"])
+def test_a_tile_that_does_not_end_as_it_must_is_broken_and_stops_nothing(damage: str) -> None:
+    coding, config, _, data = CASES[3]  # of 174 planes, and bursts of 8 words
+    words = tile_words(data, config)
+    beats = beat_count(config, 8)
+    given = {
+        "short": words[:1],
+        "long": [*words, *[0] * 8],
+        "padding": [*words[:-1], 1 << 63],
+        "bits": [*words[:2], words[2] | 1 << 63, *words[3:]],
+    }[damage]
+    decoder = Gf2Decoder(SIZE)
+
+    async def decoding(ctx: Any) -> None:
+        await put(ctx, decoder, planeload.decoder_words(coding.tables, config.channels))
+        for bad in (given, words, given):
+            await begin(ctx, decoder, config)
+            fed = [*bad[:-1], bad[-1] | 1 << 64]
+            await transfer(ctx, decoder, fed, beats, quiet=20)
+            assert ctx.get(decoder.broken) == (bad is not words)
 
     simulate(decoder, decoding)

@@ -15,12 +15,21 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from tests import stream_bench
+from tests import gf2_cases, stream_bench
 from tests.huffman_bench import projection_case
 
 from fmzip import reference
 from fmzip.errors import ToolError
-from fmzip.format import PROJECTIONS, STEP_MIN, STEP_PER_LSB, Coder, ceil_div
+from fmzip.format import (
+    PROJECTIONS,
+    STEP_MIN,
+    STEP_PER_LSB,
+    Coder,
+    Dtype,
+    Transform,
+    ceil_div,
+)
+from fmzip.gf2 import Rule
 from fmzip_sim import emit
 from fmzip_sim.patterns import PATTERNS, SHY
 from fmzip_sim.tb import cases, compare, runner, wire
@@ -35,6 +44,7 @@ ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden" / "v1"
 RANS_GOLDEN = ROOT / "tests" / "golden" / "v2"
 HUFFMAN_GOLDEN = ROOT / "tests" / "golden_projection"
+GF2_GOLDEN = ROOT / "tests" / "golden_gf2"
 DATA = os.environ.get("FMZIP_DATA")
 BENCHES = ("encoder", "decoder")
 LANES = (8, 4, 2)
@@ -264,6 +274,51 @@ def test_the_bench_of_the_projection_engine_fails_where_the_expectation_is_wrong
         outcome = simulate("projection_engine", 8, "wrong", [bad])
         assert not outcome.passed
         assert all(m.startswith(message) for m in outcome.failed.values())
+
+
+def plane_cases() -> list[Case]:
+    """Positions of a pixel and of 2 x 2, beats and bytes that are not full, int8, stalls."""
+    given = [case for case in cases.golden(GF2_GOLDEN) if case.name == "sums"]
+    for seed, (shape, transform, stored, rule, dtype) in enumerate((
+        ((16, 3, 5), Transform.BITS, 21, Rule.XOR, Dtype.INT8),
+        ((3, 5, 3), Transform.BITS4, 10, Rule.POPCOUNT, Dtype.UINT8),
+    )):  # fmt: skip
+        rng = np.random.default_rng(seed)
+        coding = gf2_cases.random_coding(rng, shape[0], transform, stored, rule)
+        config = gf2_cases.frame(coding, shape, transform, dtype=dtype, burst_log2=4)
+        values = gf2_cases.map_of(rng, config)
+        frame = reference.encode(values, config, coding)
+        decoded = reference.decode(frame, coding.tables)
+        stalls = ("random", "bursts") if seed else ("never", "never")
+        given.append(Case(f"drawn {seed}", config, values, frame, decoded, *stalls, coding))
+    return given
+
+
+gf2_designs = pytest.mark.parametrize(
+    "bench",
+    [
+        pytest.param(bench, marks=pytest.mark.xdist_group(f"sim {bench}"))
+        for bench in ("gf2_encoder", "gf2_decoder")
+    ],
+)
+
+
+@gf2_designs
+def test_frames_of_the_coder_gf2_are_the_references(simulate: Simulate, bench: str) -> None:
+    must_pass(simulate(bench, 8, "some", plane_cases()))
+
+
+@gf2_designs
+def test_a_bench_of_the_coder_gf2_fails_where_the_expectation_is_wrong(
+    simulate: Simulate, bench: str
+) -> None:
+    good = plane_cases()[0]
+    frame = good.frame[:-1] + bytes((good.frame[-1] ^ 1,))
+    encodes = bench == "gf2_encoder"
+    bad = replace(good, **({"frame": frame} if encodes else {"decoded": good.decoded ^ 1}))
+    outcome = simulate(bench, 8, "wrong", [bad])
+    (message,) = outcome.failed.values()
+    assert message.startswith(f"frame '{good.name}': ")
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ from fmzip_hw.fmzencoder import FmzEncoder
 from fmzip_hw.gf2codec import Gf2Decoder, Gf2Encoder
 from fmzip_hw.huffcode import HuffmanCoder
 from fmzip_hw.pipeline import register
+from fmzip_hw.planesize import PlaneSize
 from fmzip_hw.project import ProjectionEngine
 from fmzip_hw.projectdecoder import ProjectionDecoder
 from fmzip_hw.projectencoder import ProjectionEncoder
@@ -55,9 +56,9 @@ COMPONENTS: dict[str, Callable[[int], wiring.Component]] = {
     "pcavlc-decoder": _of_8_lanes(lambda: ProjectionDecoder(PROJECTION)),
     "projection": _of_8_lanes(lambda: ProjectionEngine(PROJECTION)),
     "huffman": _of_8_lanes(HuffmanCoder),
-    # Of up to 64 channels and 256 planes: 8 planes of 64 inputs, or 8 integers, in a cycle.
-    "gf2-encoder": _of_8_lanes(Gf2Encoder),
-    "gf2-decoder": _of_8_lanes(Gf2Decoder),
+    # Of up to 64 values and 512 planes: 8 planes of 64 inputs, or 8 integers, in a cycle.
+    "gf2-encoder": _of_8_lanes(lambda: Gf2Encoder(PlaneSize())),
+    "gf2-decoder": _of_8_lanes(lambda: Gf2Decoder(PlaneSize())),
     "raster-to-wire": RasterToWire,
     "wire-to-raster": WireToRaster,
 }

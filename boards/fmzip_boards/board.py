@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fmzip_hw.planesize import PlaneSize
 from fmzip_hw.projectsize import ProjectionSize
 from fmzip_hw.ransencode import RING_SLOTS
 
@@ -22,7 +23,7 @@ class Board:
     loader : options of openFPGALoader that select the board
     usb : vendor and product of the serial port that the link uses
     lanes : values per beat
-    stage_log2, ring_blocks, rans, ring_slots, projection : see ``fmzip_hw.soc.Soc``
+    stage_log2, ring_blocks, rans, ring_slots, projection, planes : see ``fmzip_hw.soc.Soc``
     sdram : part behind the memory port, one of ``fmzip.sdram.PARTS``; None for block RAM
     memory_log2 : log2 of the bytes of block RAM, where there is no SDRAM
     note : what a user should know
@@ -40,6 +41,7 @@ class Board:
     rans: bool = False
     ring_slots: int = RING_SLOTS
     projection: ProjectionSize | None = None
+    planes: PlaneSize | None = None
     sdram: str | None = None
     memory_log2: int = 0
     note: str = ""

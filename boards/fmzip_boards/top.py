@@ -50,6 +50,7 @@ class Top(Elaboratable):
             rans=board.rans,
             ring_slots=board.ring_slots,
             projection=board.projection,
+            planes=board.planes,
         )
         if part is None:
             m.submodules.memory = memory = BlockMemory(board.memory_log2)

@@ -6,6 +6,7 @@ from amaranth.build import Attrs, Pins, Resource
 from amaranth_boards.ulx3s import ULX3S_12F_Platform, ULX3S_45F_Platform, ULX3S_85F_Platform
 
 from fmzip_boards.board import Board, with_resources
+from fmzip_hw.planesize import PlaneSize
 from fmzip_hw.projectsize import ProjectionSize
 
 # The chip differs between runs of the board. This one's timing is the slowest of those that are
@@ -50,6 +51,14 @@ BOARDS = (
         clock_hz=80_000_000,
         projection=ProjectionSize(multipliers=16),
         note="Marker: GP0. With the coder `huffman`.",
+    ),
+    replace(
+        _85F,
+        name="ulx3s-85f-gf2",
+        title="ULX3S 85F, gf2",
+        clock_hz=80_000_000,
+        planes=PlaneSize(),
+        note="Marker: GP0. With the coder `gf2`.",
     ),
     _board("45F", ULX3S_45F_Platform),
     # Eight lanes want 58 of its 56 block RAMs; four are twice as fast as the SDRAM.

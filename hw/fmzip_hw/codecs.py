@@ -11,8 +11,10 @@ from fmzip_hw.diffuse import DiffusionLayout
 from fmzip_hw.encoder import Encoder
 from fmzip_hw.fmzdecoder import FmzDecoder
 from fmzip_hw.fmzencoder import FmzEncoder
+from fmzip_hw.gf2codec import Gf2Decoder, Gf2Encoder
 from fmzip_hw.layout import HeadLayout, beat_layout, beats_per_block, check_lanes, word_layout
 from fmzip_hw.pipeline import register
+from fmzip_hw.planesize import PlaneSize
 from fmzip_hw.projectdecoder import ProjectionDecoder
 from fmzip_hw.projectencoder import ProjectionEncoder
 from fmzip_hw.projectsize import ProjectionSize
@@ -69,6 +71,7 @@ class Codecs(wiring.Component):
     rans : with the coder RANS, which has 8 lanes
     ring_slots : of its encoder
     projection : with the coder HUFFMAN, of that size; it has 8 lanes, too
+    planes : with the coder GF2, of that size; it has 8 lanes, too
 
     Members
     -------
@@ -77,6 +80,7 @@ class Codecs(wiring.Component):
         constant while a frame is in work
     tables : In(TableWrites), while no frame is in work
     projections : In(ProjectionWrite), to the page that is not in work
+    layers : In(ProjectionWrite), what the coder GF2 is told, while no frame is in work
     known : Out(1), there is a codec for the head's coder
     encode, decode : In(1), begin a frame
     i : In(stream of lanes x 8); take : Out, how many lanes of the next beat are values
@@ -89,9 +93,11 @@ class Codecs(wiring.Component):
 
     def __init__(
         self, lanes: int, ring_blocks: int, rans: bool, ring_slots: int = RING_SLOTS,
-        projection: ProjectionSize | None = None,
+        projection: ProjectionSize | None = None, planes: PlaneSize | None = None,
     ) -> None:  # fmt: skip
         self.lanes = check_lanes(lanes)
+        if planes is not None and lanes != BLOCK:
+            raise ValueError(f"coder gf2 has {BLOCK} lanes, not {lanes}")
         if projection is not None and lanes != BLOCK:
             raise ValueError(f"coder huffman has {BLOCK} lanes, not {lanes}")
         if rans and lanes != BLOCK:
@@ -102,6 +108,9 @@ class Codecs(wiring.Component):
         self._projection = None
         if projection is not None:
             self._projection = ProjectionEncoder(projection), ProjectionDecoder(projection)
+        self._planes = None
+        if planes is not None:
+            self._planes = Gf2Encoder(planes), Gf2Decoder(planes)
         super().__init__({
             "head": In(HeadLayout),
             "encoder_head": In(HeadLayout),
@@ -111,6 +120,7 @@ class Codecs(wiring.Component):
             "page": In(1),
             "tables": In(TableWrites),
             "projections": In(ProjectionWrite),
+            "layers": In(ProjectionWrite),
             "known": Out(1),
             "encode": In(1),
             "decode": In(1),
@@ -135,7 +145,12 @@ class Codecs(wiring.Component):
         others: Value = Const(0)
         known: Value = Const(1)
         broken: Value = Const(0)
-        for coder, pair in ((Coder.RANS, self._rans), (Coder.HUFFMAN, self._projection)):
+        pairs = (
+            (Coder.RANS, self._rans, self.projections),
+            (Coder.HUFFMAN, self._projection, self.projections),
+            (Coder.GF2, self._planes, self.layers),
+        )
+        for coder, pair, write in pairs:
             if pair is None:
                 known = known & (self.head.coder != coder)
                 continue
@@ -144,8 +159,8 @@ class Codecs(wiring.Component):
             others = others | selected
             name = coder.name.lower()
             m.submodules[f"{name}_encoder"], m.submodules[f"{name}_decoder"] = pair
-            self._use(m, selected, pair[0], pair[0].o, pair[1], pair[1].i)
-        self._use(m, ~others, encoder, joiner.o, decoder, splitter.i)
+            self._use(m, selected, pair[0], pair[0].o, pair[1], pair[1].i, write)
+        self._use(m, ~others, encoder, joiner.o, decoder, splitter.i, self.projections)
         m.d.comb += [self.known.eq(known), self.broken.eq(broken)]
         return m
 
@@ -153,17 +168,18 @@ class Codecs(wiring.Component):
         self,
         m: Module,
         selected: Value,
-        encoder: Encoder | FmzEncoder | ProjectionEncoder,
+        encoder: Encoder | FmzEncoder | ProjectionEncoder | Gf2Encoder,
         written: stream.Interface,
-        decoder: Decoder | FmzDecoder | ProjectionDecoder,
+        decoder: Decoder | FmzDecoder | ProjectionDecoder | Gf2Decoder,
         read: stream.Interface,
+        write: data.View,
     ) -> None:
         """Connect a pair of codecs while it is selected; else it gets nothing."""
         settings = {
             "multiplier": self.multiplier,
             "diffusion": self.diffusion,
             "page": self.page,
-            "write": self.projections,
+            "write": write,
             **{name: getattr(self.tables, name) for name in TableWrites.members},
         }
         for part, head in ((encoder, self.encoder_head), (decoder, self.decoder_head)):

@@ -31,6 +31,10 @@ class FrameComposer(wiring.Component):
     The tiles pass as wires; a word of the head takes four cycles. In memory the head comes first:
     ``first`` words of it.
 
+    Parameters
+    ----------
+    bare : there are heads without an index, see ``HeadSize``
+
     Members
     -------
     head : In(HeadLayout), configuration; constant from ``start`` until ``done``
@@ -43,7 +47,8 @@ class FrameComposer(wiring.Component):
     words : Out(32), size of the frame, from the cycle behind ``done`` on
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bare: bool = False) -> None:
+        self._size = HeadSize(bare)
         super().__init__({
             "head": In(HeadLayout),
             "index": Out(IndexPort),
@@ -58,7 +63,7 @@ class FrameComposer(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         index, head = self.index, self.head
-        m.submodules.size = size = HeadSize()
+        m.submodules.size = size = self._size
         m.submodules.tiles_crc = tiles_crc = Crc32(8 * BLOCK)
         m.submodules.head_crc = head_crc = Crc32(8 * ITEM_BYTES)
 
@@ -78,7 +83,7 @@ class FrameComposer(wiring.Component):
         value = Signal(8 * ITEM_BYTES)
         lower = Signal(8 * ITEM_BYTES)
         last_item = register(m, (size.words << 1) - 1)
-        index_end = register(m, head.tiles + INDEX_ITEM)  # its item
+        index_end = register(m, size.indexed + INDEX_ITEM)  # its item
         entry = Signal(len(index.r_addr))  # item - INDEX_ITEM
         only_tile = register(m, head.tiles == 1)
         before_last = register(m, head.tiles - 2)

@@ -1,10 +1,10 @@
 """What frame writer and frame reader share: sizes of a head, and the memory of its tile index."""
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from fmzip.format import INDEX_BYTES, INDEX_OFFSET
+from fmzip.format import INDEX_BYTES, INDEX_OFFSET, Coder
 from fmzip.regs import MAX_TILES, PORT_BYTES
 from fmzip_hw.layout import HeadLayout
 from fmzip_hw.memory import BlockRam
@@ -25,19 +25,26 @@ def burst_shift(head: Value) -> Value:
 class HeadSize(wiring.Component):
     """Sizes of the head, constant from four cycles after the configuration is.
 
+    Parameters
+    ----------
+    bare : there are heads without an index, those of the coder GF2
+
     Members
     -------
     head : In(HeadLayout)
     words : Out, words of the head, padded to the burst
     shift : Out(3), log2 of the words in a burst
+    indexed : Out, tiles that have an item
     fits : Out(1), the tile index fits into ``IndexMemory``
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bare: bool = False) -> None:
+        self._bare = bare
         super().__init__({
             "head": In(HeadLayout),
             "words": Out(HEAD_WORDS),
             "shift": Out(3),
+            "indexed": Out(HeadLayout["tiles"].shape),
             "fits": Out(1),
         })  # fmt: skip
 
@@ -45,8 +52,11 @@ class HeadSize(wiring.Component):
         m = Module()
         mask = Signal.like(self.words)
         tiles = self.head.tiles
+        m.d.comb += self.indexed.eq(tiles)
+        if self._bare:
+            m.d.comb += self.indexed.eq(Mux(self.head.coder == Coder.GF2, 0, tiles))
         # One item per tile and one for the CRC, two items in a word.
-        words = register(m, (tiles[: MAX_TILES.bit_length()] + (INDEX_ITEM + 1 + 1)) >> 1)
+        words = register(m, (self.indexed[: MAX_TILES.bit_length()] + (INDEX_ITEM + 1 + 1)) >> 1)
         padded = register(m, words + mask)
         m.d.sync += [
             self.shift.eq(burst_shift(self.head)),

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fmzip.format import BLOCK, INDEX_OFFSET_BITS, TileMode
+from fmzip.format import BLOCK, INDEX_OFFSET_BITS, Coder, TileMode
 from fmzip.regs import Fault
 from fmzip_hw.crc import Crc32
 from fmzip_hw.frameindex import (
@@ -30,6 +30,10 @@ Length = data.StructLayout({
 class TileLengths(wiring.Component):
     """The tile index as lengths of tiles, ahead of their use; seven cycles for each.
 
+    Parameters
+    ----------
+    bare : there are heads without an index, see ``HeadSize``: all words are those of one tile
+
     Members
     -------
     head : In(HeadLayout)
@@ -40,7 +44,8 @@ class TileLengths(wiring.Component):
     o : Out(stream of Length)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bare: bool = False) -> None:
+        self._bare = bare
         super().__init__({
             "head": In(HeadLayout),
             "shift": In(3),
@@ -56,6 +61,10 @@ class TileLengths(wiring.Component):
         begin, end, size = Signal(WORD_BITS), Signal(WORD_BITS), Signal(WORD_BITS)
         wrong, outside = Signal(), Signal()
         offset = self.index.r_data[:INDEX_OFFSET_BITS]
+        raw = self.index.r_data[INDEX_OFFSET_BITS:] == TileMode.RAW
+        if self._bare:
+            indexed = register_flag(m, self.head.coder != Coder.GF2)
+            offset, raw = Mux(indexed, offset, 0), indexed & raw
         length = self.o.payload
         m.d.comb += self.index.r_addr.eq(tile)
         assert IndexMemory.latency == 2  # from "fetch" to "begin", and from "next" to "end"
@@ -72,7 +81,7 @@ class TileLengths(wiring.Component):
                 m.next = "begin"
             with m.State("begin"):
                 m.d.sync += [
-                    length.raw.eq(self.index.r_data[INDEX_OFFSET_BITS:] == TileMode.RAW),
+                    length.raw.eq(raw),
                     wrong.eq(offset != begin),
                 ]
                 m.next = "end"
@@ -109,6 +118,10 @@ class FrameParser(wiring.Component):
     Nothing is put out of a frame whose head is not intact; whether the tiles are is known at their
     end.
 
+    Parameters
+    ----------
+    bare : there are heads without an index, see ``HeadSize``
+
     Members
     -------
     head : In(HeadLayout), configuration; constant from ``start`` until ``done``
@@ -123,7 +136,8 @@ class FrameParser(wiring.Component):
     fault : Out(8), see ``fmzip.regs.Fault``; until the next ``start``
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bare: bool = False) -> None:
+        self._bare = bare
         super().__init__({
             "head": In(HeadLayout),
             "index": Out(IndexPort),
@@ -141,11 +155,11 @@ class FrameParser(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         index, head = self.index, self.head
-        m.submodules.size = size = HeadSize()
+        m.submodules.size = size = HeadSize(self._bare)
         m.submodules.tiles_crc = tiles_crc = Crc32(8 * BLOCK)
         m.submodules.head_crc = head_crc = Crc32(8 * ITEM_BYTES)
 
-        m.submodules.lengths = lengths = TileLengths()
+        m.submodules.lengths = lengths = TileLengths(self._bare)
 
         item = Signal(range(2 * INDEX_ITEM + 4096))
         take = Signal()  # an item of the head is at hand
@@ -162,7 +176,7 @@ class FrameParser(wiring.Component):
         in_head = Signal()  # items are taken; a register, since the memory waits for it
         moved = Signal()
         last_item = register(m, (size.words << 1) - 1)
-        index_end = register(m, head.tiles + INDEX_ITEM)  # its item
+        index_end = register(m, size.indexed + INDEX_ITEM)  # its item
         # Only looked at in front of the payload's size.
         place_bits = (INDEX_ITEM - 3).bit_length()
         m.d.comb += known.eq(head.as_value().word_select(item[:place_bits], len(known)))

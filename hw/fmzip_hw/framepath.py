@@ -14,6 +14,7 @@ from fmzip_hw.framewriter import FrameWriter
 from fmzip_hw.layout import HeadLayout
 from fmzip_hw.memport import ADDRESS_BITS, MemoryPort
 from fmzip_hw.pipeline import register, register_flag
+from fmzip_hw.planesize import PlaneSize
 from fmzip_hw.projectsize import ProjectionSize
 from fmzip_hw.projecttables import ProjectionWrite
 from fmzip_hw.ransencode import RING_SLOTS
@@ -31,13 +32,14 @@ class FramePath(wiring.Component):
     ----------
     lanes : values per beat
     ring_blocks : of encoder and decoder
-    rans, ring_slots, projection : with the coders RANS and HUFFMAN, see ``Codecs``
+    rans, ring_slots, projection, planes : with the coders RANS, HUFFMAN and GF2, see ``Codecs``
 
     Members
     -------
     head, multiplier, diffusion, page, base : In, configuration; constant while a frame is in work
     tables : In(TableWrites), while no frame is in work
     projections : In(ProjectionWrite), to the page that is not in work
+    layers : In(ProjectionWrite), while no frame is in work
     reset, write, read, loop : In(1), abandon the frame in work, and then begin none or another;
         ``loop`` one that goes from the encoder straight to the decoder
     i, o : streams of lanes x 8, beats to the encoder and from the decoder
@@ -55,9 +57,11 @@ class FramePath(wiring.Component):
 
     def __init__(
         self, lanes: int, ring_blocks: int, rans: bool, ring_slots: int = RING_SLOTS,
-        projection: ProjectionSize | None = None,
+        projection: ProjectionSize | None = None, planes: PlaneSize | None = None,
     ) -> None:  # fmt: skip
-        self._codecs = Codecs(lanes, ring_blocks, rans, ring_slots, projection)
+        self._codecs = Codecs(lanes, ring_blocks, rans, ring_slots, projection, planes)
+        bare = planes is not None
+        self._writer, self._reader = FrameWriter(bare), FrameReader(bare)
         beat = data.ArrayLayout(8, lanes)
         super().__init__({
             "head": In(HeadLayout),
@@ -66,6 +70,7 @@ class FramePath(wiring.Component):
             "page": In(1),
             "tables": In(TableWrites),
             "projections": In(ProjectionWrite),
+            "layers": In(ProjectionWrite),
             "base": In(ADDRESS_BITS),
             "reset": In(1),
             "write": In(1),
@@ -90,7 +95,7 @@ class FramePath(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        codecs, writer, reader = self._codecs, FrameWriter(), FrameReader()
+        codecs, writer, reader = self._codecs, self._writer, self._reader
         words = Slice(reader.o.payload.shape())  # cuts the way from the decoder to the memory
         resettable = ResetInserter(self.abort)
         m.submodules.codecs = resettable(codecs)
@@ -128,6 +133,7 @@ class FramePath(wiring.Component):
         m.d.comb += [
             codecs.page.eq(self.page),
             codecs.projections.eq(self.projections),
+            codecs.layers.eq(self.layers),
             codecs.i.payload.eq(self.i.payload),
             codecs.i.valid.eq(self.i.valid),
             self.i.ready.eq(codecs.i.ready),

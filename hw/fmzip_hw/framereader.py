@@ -80,6 +80,10 @@ class FrameReader(wiring.Component):
     Nothing is put out of a frame whose head is not intact; whether the tiles are is known at their
     end.
 
+    Parameters
+    ----------
+    bare : there are heads without an index, see ``HeadSize``
+
     Members
     -------
     head, base : In, configuration and address in words; constant from ``start`` until ``done``
@@ -91,7 +95,8 @@ class FrameReader(wiring.Component):
     fault : Out(8), see ``fmzip.regs.Fault``
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bare: bool = False) -> None:
+        self._parser = FrameParser(bare)
         super().__init__({
             "head": In(HeadLayout),
             "base": In(ADDRESS_BITS),
@@ -105,7 +110,7 @@ class FrameReader(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.parser = parser = FrameParser()
+        m.submodules.parser = parser = self._parser
         m.submodules.reader = reader = PortReader()
         wiring.connect(m, reader.port, wiring.flipped(self.port))
         wiring.connect(m, reader.o, parser.i)

@@ -92,6 +92,10 @@ class FrameWriter(wiring.Component):
 
     Takes a word per cycle as long as the memory does.
 
+    Parameters
+    ----------
+    bare : there are heads without an index, see ``HeadSize``
+
     Members
     -------
     head, base : In, configuration and address in words; constant from ``start`` until ``done``
@@ -103,7 +107,8 @@ class FrameWriter(wiring.Component):
     words : Out(32), size of the frame, valid with ``done``
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bare: bool = False) -> None:
+        self._composer = FrameComposer(bare)
         super().__init__({
             "head": In(HeadLayout),
             "base": In(ADDRESS_BITS),
@@ -117,7 +122,7 @@ class FrameWriter(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.composer = composer = FrameComposer()
+        m.submodules.composer = composer = self._composer
         m.submodules.writer = writer = PortWriter()
         m.submodules.cut = cut = Slice(FrameWord)  # between the FIFO and the tile index
         wiring.connect(m, wiring.flipped(self.i), composer.i)

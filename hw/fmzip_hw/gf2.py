@@ -9,21 +9,20 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from fmzip.format import PROJECTION_BITS, SUM_BITS, THRESHOLD_BITS
+from fmzip.regs import PlaneKind
 from fmzip_hw.memory import BlockRam
 from fmzip_hw.pipeline import register
 from fmzip_hw.planepasses import PlanePasses, flags_later
+from fmzip_hw.popcount import count_ones
+from fmzip_hw.projecttables import ProjectionWrite, write_of
 from fmzip_hw.stream import CreditFifo
 
 WORD_PLANES = 64  # of a position that a layer reads in a cycle
 PART_BITS = 32  # that are written at once
 _PARTS = 2 * WORD_PLANES // PART_BITS  # of a row's word: weights that are 1, then those that are -1
-_COUNT = signed(WORD_PLANES.bit_length() + 1)
 _TOTAL = signed(THRESHOLD_BITS + 1)
 _OFFSET_BITS = 32
-_FIFO = 16
-
-ENTRIES, CONSTANTS, RANGES = range(3)  # kinds of what is written
-TableWrite = data.StructLayout({"en": 1, "kind": 2, "address": 24, "data": PART_BITS})
+_FIFO = 32
 
 
 def _tree(m: Module, terms: Sequence[Value], every: int) -> tuple[Value, int]:
@@ -44,7 +43,7 @@ class LayerEngine(wiring.Component):
     """A binary layer: planes of one position after the other, R planes of the result at once.
 
     A position with I planes and O of the result takes ``ceil(I / 64) * ceil(O / R)`` cycles, and
-    positions follow each other without a gap. Under backpressure 16 results wait. Equals
+    positions follow each other without a gap. Under backpressure 32 results wait. Equals
     ``reference.gf2.through``; inputs behind a position's last plane have the weight 0, and
     so have results behind the last one, which a reader drops.
 
@@ -55,10 +54,10 @@ class LayerEngine(wiring.Component):
 
     Members
     -------
-    write : In(TableWrite). ``kind`` 0: a part of 32 weights, part 0 and 1 those that are 1, 2
+    write : In(ProjectionWrite). WEIGHTS: a part of 32 weights, part 0 and 1 those that are 1, 2
         and 3 those that are -1, of row r in word w of pass p:
-        ``address = ((p * words + w) * R + r) * 4 + part``, all four in order. ``kind`` 1: the
-        threshold of result ``address``; over GF(2) what is added
+        ``address = ((p * words + w) * R + r) * 4 + part``, all four in order.
+        THRESHOLDS: that of result ``address``; over GF(2) what is added
     xor : In(1), the rule is XOR; constant while there are positions
     words, passes : In, words of 64 planes, and passes of R results, of a position, less 1
     i : In(stream of 64 planes), o : Out(stream of R planes)
@@ -70,7 +69,7 @@ class LayerEngine(wiring.Component):
         self._passes = max(1, outputs // rows)
         exact_log2(rows)
         super().__init__({
-            "write": In(TableWrite),
+            "write": In(ProjectionWrite),
             "xor": In(1),
             "words": In(range(self._words)),
             "passes": In(range(self._passes)),
@@ -83,14 +82,13 @@ class LayerEngine(wiring.Component):
         passes, fifo = _between(m, self, PlanePasses(WORD_PLANES, self._words, self._passes))
         made, cycles = [], 0
         gathered, part, row, word = self._gather(m)
+        late = Signal.like(passes.number)  # a threshold is read when its sum is there
         for k in range(self._rows):
             weights = BlockRam(2 * WORD_PLANES, self._words * self._passes)
             thresholds = BlockRam(THRESHOLD_BITS, self._passes)
             m.submodules[f"weights{k}"] = weights
             m.submodules[f"thresholds{k}"] = thresholds
-            mine = (
-                self.write.en & (self.write.kind == CONSTANTS) & self._is_row(self.write.address, k)
-            )
+            mine = write_of(self.write, PlaneKind.THRESHOLDS) & self._is_row(self.write.address, k)
             m.d.comb += [
                 weights.w_en.eq(part & (row == k)),
                 weights.w_addr.eq(word),
@@ -99,13 +97,16 @@ class LayerEngine(wiring.Component):
                 thresholds.w_en.eq(mine),
                 thresholds.w_addr.eq(self.write.address >> exact_log2(self._rows)),
                 thresholds.w_data.eq(self.write.data),
-                thresholds.r_addr.eq(passes.number),
+                thresholds.r_addr.eq(late),
             ]
             for ram in (weights, thresholds):
                 m.d.comb += [ram.r_en.eq(1), ram.r_next.eq(1)]
-            bit, cycles = self._count(m, passes, weights.r_data, thresholds.r_data)
-            made.append(bit)
-        _, _, done = flags_later(m, passes, passes.latency + cycles)
+            total, cycles = self._count(m, passes, weights.r_data)
+            limit = thresholds.r_data.as_signed()
+            made.append(register(m, Mux(self.xor, total[0] ^ limit[0], total >= limit)))
+        # The limit is there with the sum.
+        m.d.comb += late.eq(register(m, passes.number, passes.latency + cycles - BlockRam.latency))
+        _, _, done = flags_later(m, passes, passes.latency + cycles + 1)
         m.d.comb += [fifo.put.eq(done), fifo.payload.eq(Cat(made))]
         return m
 
@@ -122,33 +123,23 @@ class LayerEngine(wiring.Component):
         part = write.address[:part_bits]
         with m.If(write.en):
             m.d.sync += parts[part].eq(write.data)
-        m.d.sync += whole.eq(write.en & (write.kind == ENTRIES) & (part == _PARTS - 1))
+        m.d.sync += whole.eq(write_of(write, PlaneKind.WEIGHTS) & (part == _PARTS - 1))
         row = register(m, write.address[part_bits : part_bits + row_bits])
         return parts.as_value(), whole, row, register(m, write.address[part_bits + row_bits :])
 
-    def _count(
-        self, m: Module, passes: PlanePasses, weights: Value, threshold: Value
-    ) -> tuple[Value, int]:
-        """A plane of the result, with the last word of its pass, and its cycles behind the word."""
-        sums, cycles = [], 0
-        for half in range(2):
-            masked = register(m, passes.o & weights.word_select(half, WORD_PLANES))
-            total, levels = _tree(m, list(masked), 2)
-            cycles = 1 + levels
-            sums.append(total)
-        count = Signal(_COUNT, reset_less=True)
-        m.d.sync += count.eq(sums[0] - sums[1])
-        cycles += 1
+    def _count(self, m: Module, passes: PlanePasses, weights: Value) -> tuple[Value, int]:
+        """The sum behind the last word of its pass, and its cycles behind the word."""
+        plus, minus = weights[:WORD_PLANES], weights[WORD_PLANES:]
+        # Ones of weight 1, and all but those of weight -1: less a word's planes that is the sum.
+        masked = register(m, Cat(passes.o & plus, ~(passes.o & minus)))
+        ones, levels = count_ones(m, list(masked))
+        count = register(m, ones - WORD_PLANES)
+        cycles = 2 + levels
         valid, first, _ = flags_later(m, passes, passes.latency + cycles)
         total = Signal(_TOTAL, reset_less=True)
         with m.If(valid):
             m.d.sync += total.eq(Mux(first, 0, total) + count)
-        cycles += 1
-        limit = Signal(signed(THRESHOLD_BITS))
-        m.d.comb += limit.eq(register(m, threshold, cycles))
-        xor = Signal()
-        m.d.comb += xor.eq(total[0] ^ limit[0])
-        return register(m, Mux(self.xor, xor, total >= limit)), cycles + 1
+        return total, cycles + 1
 
 
 def _between(m: Module, engine: Any, passes: PlanePasses) -> tuple[PlanePasses, CreditFifo]:
@@ -170,7 +161,7 @@ class SumEngine(wiring.Component):
     """Values of planes: integers are added up where planes are 1, A of them in a cycle.
 
     A position of M planes and V values takes ``V * ceil(M / A)`` cycles, and positions follow each
-    other without a gap. Under backpressure 16 values wait. Equals the sums of
+    other without a gap. Under backpressure 32 values wait. Equals the sums of
     ``reference.gf2.values_of`` of rule 0, before the lowest value is added; integers of planes
     behind the last one are 0.
 
@@ -181,10 +172,10 @@ class SumEngine(wiring.Component):
 
     Members
     -------
-    write : In(TableWrite). ``kind`` 0: two integers of 12 bits, in bits 0 to 11 and 16 to 27,
+    write : In(ProjectionWrite). INTEGERS: two of 12 bits, in bits 0 to 11 and 16 to 27,
         of planes 2 k and 2 k + 1 of word w of value v:
-        ``address = (v * words + w) * A / 2 + k``, all of a word in order. ``kind`` 1: the
-        offset of value ``address``
+        ``address = (v * words + w) * A / 2 + k``, all of a word in order. OFFSETS:
+        that of value ``address``
     shift : In(5), constant while there are positions
     words, passes : In, words of A planes, and values, of a position, less 1
     i : In(stream of A planes), o : Out(stream of a value, 0 to 255)
@@ -196,7 +187,7 @@ class SumEngine(wiring.Component):
         self._planes, self._words, self._values = planes, max(1, stored // planes), values
         exact_log2(planes)
         super().__init__({
-            "write": In(TableWrite),
+            "write": In(ProjectionWrite),
             "shift": In(5),
             "words": In(range(self._words)),
             "passes": In(range(values)),
@@ -207,10 +198,11 @@ class SumEngine(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         passes, fifo = _between(m, self, PlanePasses(self._planes, self._words, self._values))
-        integers, offset = self._tables(m, passes)
+        integers, offset, late = self._tables(m)
+        m.d.comb += integers.r_addr.eq(passes.address)
         terms = []
         for k in range(self._planes):
-            integer = integers.word_select(k, PROJECTION_BITS).as_signed()
+            integer = integers.r_data.word_select(k, PROJECTION_BITS).as_signed()
             terms.append(register(m, Mux(passes.o[k], integer, 0)))
         some, levels = _tree(m, terms, 2)
         cycles = 1 + levels
@@ -220,16 +212,19 @@ class SumEngine(wiring.Component):
             m.d.sync += total.eq(Mux(first, 0, total) + some)
         shifted = Signal(signed(SUM_BITS), reset_less=True)
         wide = Signal(signed(SUM_BITS), reset_less=True)
-        constant = Signal(signed(_OFFSET_BITS))
-        m.d.comb += constant.eq(register(m, offset, cycles + 1))
-        m.d.sync += [wide.eq(total + constant), shifted.eq(wide >> self.shift)]
+        # An offset is there with its sum.
+        m.d.comb += late.eq(
+            register(m, passes.number, passes.latency + cycles + 1 - BlockRam.latency)
+        )
+        m.d.sync += [wide.eq(total + offset.as_signed()), shifted.eq(wide >> self.shift)]
         value = register(m, Mux(shifted < 0, 0, Mux(shifted > 255, 255, shifted))[:8])
         _, _, done = flags_later(m, passes, passes.latency + cycles + 4)
         m.d.comb += [fifo.put.eq(done), fifo.payload.eq(value)]
         return m
 
-    def _tables(self, m: Module, passes: PlanePasses) -> tuple[Value, Value]:
-        """Integers of the word that is read, and the offset of its value."""
+    def _tables(self, m: Module) -> tuple[BlockRam, Value, Signal]:
+        """Memory of the integers; an offset, and the number of its value."""
+        late = Signal(range(self._values))
         write, pairs = self.write, self._planes // 2
         m.submodules.integers = integers = BlockRam(
             PROJECTION_BITS * self._planes, self._words * self._values
@@ -239,22 +234,21 @@ class SumEngine(wiring.Component):
         gathered = Signal(data.ArrayLayout(2 * PROJECTION_BITS, pairs), reset_less=True)
         last = (write.address[:bits] == pairs - 1) if bits else 1
         here = gathered[write.address[:bits]] if bits else gathered[0]
-        with m.If(write.en & (write.kind == ENTRIES)):
+        with m.If(write_of(write, PlaneKind.INTEGERS)):
             m.d.sync += here.eq(
                 Cat(write.data[:PROJECTION_BITS], write.data[16 : 16 + PROJECTION_BITS])
             )
         whole = Signal()
-        m.d.sync += whole.eq(write.en & (write.kind == ENTRIES) & last)
+        m.d.sync += whole.eq(write_of(write, PlaneKind.INTEGERS) & last)
         m.d.comb += [
             integers.w_en.eq(whole),
             integers.w_addr.eq(register(m, write.address[bits:])),
             integers.w_data.eq(gathered),
-            integers.r_addr.eq(passes.address),
-            offsets.w_en.eq(write.en & (write.kind == CONSTANTS)),
+            offsets.w_en.eq(write_of(write, PlaneKind.OFFSETS)),
             offsets.w_addr.eq(write.address),
             offsets.w_data.eq(write.data),
-            offsets.r_addr.eq(passes.number),
+            offsets.r_addr.eq(late),
         ]
         for ram in (integers, offsets):
             m.d.comb += [ram.r_en.eq(1), ram.r_next.eq(1)]
-        return integers.r_data, offsets.r_data
+        return integers, offsets.r_data, late

@@ -1,21 +1,28 @@
-"""Encoder and decoder of tiles of the coder GF2, of planes that are whole bytes."""
+"""Encoder and decoder of the coder GF2: values in wire order to the words of a tile, and back."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
-from fmzip.format import BLOCK, VALUE_PLANES
-from fmzip_hw.gf2 import RANGES, WORD_PLANES, LayerEngine, SumEngine, TableWrite
-from fmzip_hw.layout import beat_layout, word_layout
+from fmzip.format import BLOCK, VALUE_PLANES, Dtype
+from fmzip.regs import PlaneKind
+from fmzip_hw.gf2 import WORD_PLANES, LayerEngine, SumEngine
+from fmzip_hw.layout import HeadLayout, beat_layout, word_layout
 from fmzip_hw.memory import BlockRam
 from fmzip_hw.pipeline import register, register_flag
+from fmzip_hw.planeshape import PlanePositions, PlaneShape, shape_layout
+from fmzip_hw.planesize import PlaneSize
+from fmzip_hw.planewords import PlanePacker, PlaneUnpacker
+from fmzip_hw.positions import WORD
+from fmzip_hw.projecttables import ProjectionWrite, write_of
 from fmzip_hw.stream import CreditFifo
 
-PLANES = BLOCK  # that are stored, or added up, in a cycle: M must be a multiple
+PLANES = BLOCK  # that are made, or added up, in a cycle
 _BIAS_BITS = VALUE_PLANES + 1
 _RANGE_BITS = _BIAS_BITS + VALUE_PLANES
+_SHIFT_BITS = 5
 _FIFO = 16
-_COUNT_BITS = 32
 
 
 class ValueRanges(wiring.Component):
@@ -29,8 +36,8 @@ class ValueRanges(wiring.Component):
 
     Members
     -------
-    write : In(TableWrite), of kind 2: bias, 9 bits, and from bit 16 on top, of value ``address`` of
-        a position, eight in order
+    write : In(ProjectionWrite). RANGES: bias, 9 bits, and from bit 16 on top, of value ``address``
+        of a position, eight in order
     words : In, beats of a position, less 1
     is_signed : In(1), values are int8
     start : In(1), the next beat begins a position
@@ -40,11 +47,11 @@ class ValueRanges(wiring.Component):
     def __init__(self, words: int) -> None:
         self._words = words
         super().__init__({
-            "write": In(TableWrite),
+            "write": In(ProjectionWrite),
             "words": In(range(words)),
             "is_signed": In(1),
             "start": In(1),
-            "i": In(stream.Signature(data.ArrayLayout(VALUE_PLANES, BLOCK))),
+            "i": In(stream.Signature(WORD)),
             "o": Out(stream.Signature(WORD_PLANES)),
         })  # fmt: skip
 
@@ -55,7 +62,7 @@ class ValueRanges(wiring.Component):
         wiring.connect(m, fifo.o, wiring.flipped(self.o))
         write = self.write
         gathered = Signal(data.ArrayLayout(_RANGE_BITS, BLOCK), reset_less=True)
-        mine = write.en & (write.kind == RANGES)
+        mine = write_of(write, PlaneKind.RANGES)
         with m.If(mine):
             m.d.sync += gathered[write.address[:3]].eq(
                 Cat(write.data[:_BIAS_BITS], write.data[16 : 16 + VALUE_PLANES])
@@ -77,7 +84,7 @@ class ValueRanges(wiring.Component):
             m.d.sync += word.eq(0)
         with m.Elif(step):
             m.d.sync += word.eq(word + 1)
-        values = register(m, self.i.payload.as_value(), ram.latency)
+        values = register(m, self.i.payload, ram.latency)
         numbers = []
         for k in range(BLOCK):
             value = values.word_select(k, VALUE_PLANES)
@@ -95,174 +102,212 @@ class ValueRanges(wiring.Component):
         return m
 
 
-class _Gather(wiring.Component):
-    """Parts of 8 bits as words of 64, the first one lowest; the last word may have fewer.
-
-    Members
-    -------
-    parts : In, that there are, less 1; ``start`` begins
-    """
-
-    parts: In(_COUNT_BITS)
-    start: In(1)
-    i: In(stream.Signature(8))
-    o: Out(stream.Signature(word_layout(8)))
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        word = Signal(data.ArrayLayout(8, BLOCK))
-        place = Signal(range(BLOCK))
-        left = Signal(_COUNT_BITS)
-        full, last = Signal(), Signal()
-        put = Signal()
-        m.d.comb += [
-            self.i.ready.eq(~full | self.o.ready),
-            put.eq(self.i.valid & self.i.ready),
-            self.o.valid.eq(full),
-            self.o.payload.data.eq(word),
-            self.o.payload.last.eq(last),
-        ]
-        with m.If(full & self.o.ready):
-            m.d.sync += [full.eq(0), word.eq(0)]
-        with m.If(put):
-            final = left == 0
-            m.d.sync += [
-                word[place].eq(self.i.payload),
-                place.eq(Mux(final, 0, place + 1)),
-                left.eq(left - 1),
-                full.eq((place == BLOCK - 1) | final),
-                last.eq(final),
-            ]
-        with m.If(self.start):
-            m.d.sync += [left.eq(self.parts), place.eq(0), full.eq(0), word.eq(0)]
-        return m
-
-
-class Gf2Encoder(wiring.Component):
-    """A map's values to the words of its tile, without padding behind the last word.
-
-    A position of V values and M planes takes ``V / 8 * M / 8`` cycles; both are multiples of 8.
-    Equals ``reference.gf2.packed_tile`` of ``reference.gf2.planes_of``.
+class BeatWalker(wiring.Component):
+    """Walks over the beats of a frame, position by position.
 
     Parameters
     ----------
-    values, stored : of a position at most, powers of two
+    size : how large it is built
 
     Members
     -------
-    write : In(TableWrite), see ``LayerEngine`` and ``ValueRanges``
-    xor, is_signed : In(1)
-    words, passes : In, eights of values and of planes of a position, less 1
-    parts : In(32), eights of planes of the map, less 1
-    start : In(1), a cycle in front of the first beat
-    i : In(stream of 8 values), beats of one position after the other
-    o : Out(stream of words)
+    shape : In, constant from ``start`` on
+    start : In(1), begin a frame
+    step : In(1), the beat is done; only while not ``done``
+    values : Out, how many lanes of the beat are values
+    last : Out(1), it is the frame's last one
+    done : Out(1), no frame is under way
     """
 
-    def __init__(self, values: int = 64, stored: int = 256) -> None:
-        self._ranges = ValueRanges(max(1, values // BLOCK))
-        self._layer = LayerEngine(PLANES, VALUE_PLANES * values, stored)
+    def __init__(self, size: PlaneSize) -> None:
         super().__init__({
-            "write": In(TableWrite),
-            "xor": In(1),
-            "is_signed": In(1),
-            "words": In(self._layer.words.shape()),
-            "passes": In(self._layer.passes.shape()),
-            "parts": In(_COUNT_BITS),
+            "shape": In(shape_layout(size)),
             "start": In(1),
-            "i": In(stream.Signature(data.ArrayLayout(VALUE_PLANES, BLOCK))),
-            "o": Out(stream.Signature(word_layout(8))),
+            "step": In(1),
+            "values": Out(range(BLOCK + 1)),
+            "last": Out(1),
+            "done": Out(1, init=1),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.ranges, m.submodules.layer = ranges, layer = self._ranges, self._layer
-        m.submodules.gather = gather = _Gather()
-        wiring.connect(m, wiring.flipped(self.i), ranges.i)
-        wiring.connect(m, ranges.o, layer.i)
-        wiring.connect(m, layer.o, gather.i)
-        wiring.connect(m, gather.o, wiring.flipped(self.o))
+        m.submodules.positions = positions = PlanePositions()
+        shape = self.shape
+        group, pixel = Signal.like(shape.groups), Signal.like(shape.pixels)
+        last_group, last_pixel = Signal(), Signal()
         m.d.comb += [
-            ranges.write.eq(self.write),
-            ranges.words.eq(self.words),
-            ranges.is_signed.eq(self.is_signed),
-            ranges.start.eq(self.start),
-            layer.write.eq(self.write),
-            layer.xor.eq(self.xor),
-            layer.words.eq(self.words),
-            layer.passes.eq(self.passes),
-            gather.parts.eq(self.parts),
-            gather.start.eq(self.start),
+            last_group.eq(group == shape.groups),
+            last_pixel.eq(pixel == shape.pixels),
+            positions.cols.eq(shape.cols),
+            positions.rows.eq(shape.rows),
+            positions.start.eq(self.start),
+            positions.step.eq(self.step & last_group & last_pixel),
+            self.last.eq(last_group & last_pixel & positions.last),
+            self.values.eq(Mux(last_group & shape.tail.any(), shape.tail, BLOCK)),
+        ]
+        with m.If(self.step):
+            m.d.sync += group.eq(Mux(last_group, 0, group + 1))
+            with m.If(last_group):
+                m.d.sync += pixel.eq(Mux(last_pixel, 0, pixel + 1))
+            with m.If(self.last):
+                m.d.sync += self.done.eq(1)
+        with m.If(self.start):
+            m.d.sync += [group.eq(0), pixel.eq(0), self.done.eq(0)]
+        return m
+
+
+class Gf2Encoder(wiring.Component):
+    """Codes a feature map: the tile of ``fmzip.reference.gf2frame``.
+
+    A position of B beats and M planes takes ``B * ceil(M / 8)`` cycles, or as long as its beats
+    take to come; there is no gap between positions. Weights of values that a pixel's last beat
+    lacks are 0. All numbers stay until others are written.
+
+    Parameters
+    ----------
+    size : how large it is built
+
+    Members
+    -------
+    head : In(HeadLayout), configuration; constant from ``start`` until the last word has left
+    write : In(ProjectionWrite), see ``LayerEngine`` and ``ValueRanges``; RULE: bit 0 is 1 for XOR.
+        While no frame is in work
+    start : In(1), begin a frame; only while ``done``
+    i : In(stream of 8 x 8), values in wire order, position by position; a pixel's last beat may
+        have fewer values. Pixels that a position lacks are there, too: copies of others
+    take : Out, how many lanes of the next beat are values; the others are ignored
+    o : Out(stream of word_layout), the words of the tile, padded to the burst
+    done : Out(1), all values of the frame have been taken
+    """
+
+    lanes = BLOCK
+
+    def __init__(self, size: PlaneSize) -> None:
+        self._shape, self._walker = PlaneShape(size), BeatWalker(size)
+        self._ranges = ValueRanges(size.values // BLOCK)
+        self._layer = LayerEngine(PLANES, VALUE_PLANES * size.values, size.stored)
+        self._packer = PlanePacker(size)
+        super().__init__({
+            "head": In(HeadLayout),
+            "write": In(ProjectionWrite),
+            "start": In(1),
+            "i": In(stream.Signature(WORD)),
+            "take": Out(range(BLOCK + 1)),
+            "o": Out(stream.Signature(word_layout(BLOCK))),
+            "done": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.shape, m.submodules.walker = shape, walker = self._shape, self._walker
+        m.submodules.ranges, m.submodules.layer = ranges, layer = self._ranges, self._layer
+        m.submodules.packer = packer = self._packer
+        wiring.connect(m, ranges.o, layer.i)
+        wiring.connect(m, layer.o, packer.i)
+        wiring.connect(m, packer.o, wiring.flipped(self.o))
+        xor = Signal(reset_less=True)  # a reset between frames must not change it
+        with m.If(write_of(self.write, PlaneKind.RULE)):
+            m.d.sync += xor.eq(self.write.data)
+        for part in (walker, packer):
+            m.d.comb += [part.shape.eq(shape.o), part.start.eq(shape.begin)]
+        for part in (ranges, layer):
+            m.d.comb += [part.write.eq(self.write), part.words.eq(shape.o.words)]
+        m.d.comb += [
+            shape.head.eq(self.head),
+            shape.start.eq(self.start),
+            packer.head.eq(self.head),
+            ranges.start.eq(shape.begin),
+            ranges.is_signed.eq(register(m, self.head.dtype == Dtype.INT8)),
+            ranges.i.payload.eq(self.i.payload),
+            ranges.i.valid.eq(self.i.valid & ~walker.done),
+            self.i.ready.eq(ranges.i.ready & ~walker.done),
+            walker.step.eq(self.i.valid & self.i.ready),
+            self.take.eq(walker.values),
+            self.done.eq(walker.done & ~shape.pending),
+            layer.xor.eq(xor),
+            layer.passes.eq(shape.o.passes),
         ]
         return m
 
 
 class Gf2Decoder(wiring.Component):
-    """Words of a tile to a map's values, of decoders without a layer.
+    """Decodes a feature map: the tile of ``fmzip.reference.gf2frame``, without a layer.
 
-    A position of V values and M planes takes ``V * M / 8`` cycles; both are multiples of 8. Equals
-    ``reference.gf2.values_of``. What is behind the last position's planes is dropped.
+    A position of B beats and M planes takes ``8 * B * ceil(M / 8)`` cycles; there is no gap between
+    positions. Integers and offsets of values that a pixel's last beat lacks are 0. Damaged words
+    cannot stop it: once the tile's last word has come, it has put out as many beats as the shape
+    has, or will.
 
     Parameters
     ----------
-    values, stored : of a position at most, powers of two
+    size : how large it is built
 
     Members
     -------
-    write : In(TableWrite), see ``SumEngine``
-    shift, is_signed : In
-    words, passes : In, eights of planes, and values, of a position, less 1
-    parts, beats : In(32), eights of planes, and of values, of the map, less 1
-    start : In(1), a cycle in front of the first word
-    i : In(stream of words), o : Out(stream of beats)
+    head : In(HeadLayout), configuration; constant from ``start`` until the last beat has left
+    write : In(ProjectionWrite), see ``SumEngine``; SHIFT: that of all sums. While no frame is in
+        work
+    start : In(1), begin a frame
+    i : In(stream of word_layout), the words of the tile, padding included
+    o : Out(stream of beat_layout), values in wire order, position by position; a pixel's last beat
+        may have fewer values. Pixels that a position lacks are there, too
+    broken : Out(1), the tile did not end as it must; from then until the next ``start``
     """
 
-    def __init__(self, values: int = 64, stored: int = 256) -> None:
-        self._sums = SumEngine(PLANES, stored, values)
+    lanes = BLOCK
+
+    def __init__(self, size: PlaneSize) -> None:
+        self._shape, self._walker = PlaneShape(size), BeatWalker(size)
+        self._unpacker = PlaneUnpacker(size)
+        self._sums = SumEngine(PLANES, size.stored, size.values)
         super().__init__({
-            "write": In(TableWrite),
-            "shift": In(5),
-            "is_signed": In(1),
-            "words": In(self._sums.words.shape()),
-            "passes": In(self._sums.passes.shape()),
-            "parts": In(_COUNT_BITS),
-            "beats": In(_COUNT_BITS),
+            "head": In(HeadLayout),
+            "write": In(ProjectionWrite),
             "start": In(1),
-            "i": In(stream.Signature(word_layout(8))),
-            "o": Out(stream.Signature(beat_layout(8))),
+            "i": In(stream.Signature(word_layout(BLOCK))),
+            "o": Out(stream.Signature(beat_layout(BLOCK))),
+            "broken": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.sums = sums = self._sums
-        m.submodules.gather = gather = _Gather()
-        place, left, more = Signal(range(BLOCK)), Signal(_COUNT_BITS), Signal()
-        took = Signal()
+        m.submodules.shape, m.submodules.walker = shape, walker = self._shape, self._walker
+        m.submodules.unpacker, m.submodules.sums = unpacker, sums = self._unpacker, self._sums
+        wiring.connect(m, wiring.flipped(self.i), unpacker.i)
+        wiring.connect(m, unpacker.o, sums.i)
+        shift = Signal(_SHIFT_BITS, reset_less=True)  # a reset between frames must not change it
+        with m.If(write_of(self.write, PlaneKind.SHIFT)):
+            m.d.sync += shift.eq(self.write.data)
+        is_signed = register(m, self.head.dtype == Dtype.INT8)
+        for part in (walker, unpacker):
+            m.d.comb += [part.shape.eq(shape.o), part.start.eq(shape.begin)]
+        full, lane = Signal(), Signal(range(BLOCK))
+        beat = Signal(data.ArrayLayout(8, BLOCK), reset_less=True)
+        above = sums.o.payload
         m.d.comb += [
+            shape.head.eq(self.head),
+            shape.start.eq(self.start),
+            unpacker.head.eq(self.head),
             sums.write.eq(self.write),
-            sums.shift.eq(self.shift),
-            sums.words.eq(self.words),
-            sums.passes.eq(self.passes),
-            sums.i.payload.eq(self.i.payload.data.word_select(place, PLANES)),
-            sums.i.valid.eq(self.i.valid & more),
-            took.eq(sums.i.valid & sums.i.ready),
-            self.i.ready.eq(Mux(more, took & ((place == BLOCK - 1) | (left == 0)), 1)),
-            gather.parts.eq(Cat((self.beats + 1)[:_COUNT_BITS] << 3) - 1),
-            gather.start.eq(self.start),
-            gather.i.payload.eq(self._value(sums.o.payload)),
-            gather.i.valid.eq(sums.o.valid),
-            sums.o.ready.eq(gather.i.ready),
-            self.o.payload.data.eq(gather.o.payload.data),
-            self.o.payload.keep.eq((1 << BLOCK) - 1),
-            self.o.payload.last.eq(gather.o.payload.last),
-            self.o.valid.eq(gather.o.valid),
-            gather.o.ready.eq(self.o.ready),
+            sums.shift.eq(shift),
+            sums.words.eq(shape.o.passes),
+            sums.passes.eq(Cat(Const(BLOCK - 1, exact_log2(BLOCK)), shape.o.words)),
+            sums.o.ready.eq(~full | self.o.ready),
+            self.broken.eq(unpacker.broken),
+            walker.step.eq(self.o.valid & self.o.ready),
+            self.o.valid.eq(full),
+            self.o.payload.data.eq(beat),
+            self.o.payload.keep.eq((1 << walker.values) - 1),
+            self.o.payload.last.eq(walker.last),
         ]
-        with m.If(took):
-            m.d.sync += [place.eq(place + 1), left.eq(left - 1), more.eq(left != 0)]
-        with m.If(self.start):
-            m.d.sync += [place.eq(0), left.eq(self.parts), more.eq(1)]
+        with m.If(self.o.ready):
+            m.d.sync += full.eq(0)
+        with m.If(sums.o.valid & sums.o.ready):
+            m.d.sync += [
+                beat[lane].eq(Cat(above[:-1], above[-1] ^ is_signed)),
+                lane.eq(lane + 1),
+                full.eq(lane == BLOCK - 1),
+            ]
+        with m.If(shape.begin):
+            m.d.sync += [lane.eq(0), full.eq(0)]
         return m
-
-    def _value(self, above: Value) -> Value:
-        return Cat(above[:-1], above[-1] ^ self.is_signed)

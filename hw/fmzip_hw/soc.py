@@ -5,10 +5,11 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from fmzip.format import MULTIPLIER_BITS
+from fmzip.format import BLOCK, MULTIPLIER_BITS
 from fmzip.regs import (
     LATENCY_BINS,
     MEMORY,
+    PLANES,
     PORT_BYTES,
     PROJECTIONS,
     REGISTER,
@@ -27,6 +28,7 @@ from fmzip_hw.framepath import FramePath
 from fmzip_hw.memport import MemoryPort, PortSlice, PortSwitch
 from fmzip_hw.meters import LatencyMeter
 from fmzip_hw.pipeline import register, register_flag
+from fmzip_hw.planesize import PlaneSize
 from fmzip_hw.projectsize import ProjectionSize
 from fmzip_hw.projecttables import ProjectionWindow
 from fmzip_hw.ransencode import RING_SLOTS
@@ -59,6 +61,7 @@ class Soc(wiring.Component):
     rans : with the coder RANS, which has 8 lanes
     ring_slots : slots of its tile buffers
     projection : with the coder HUFFMAN, of that size; it has 8 lanes, too
+    planes : with the coder GF2, of that size; it has 8 lanes, too
 
     Members
     -------
@@ -84,6 +87,7 @@ class Soc(wiring.Component):
         rans: bool = False,
         ring_slots: int = RING_SLOTS,
         projection: ProjectionSize | None = None,
+        planes: PlaneSize | None = None,
     ):
         self._loaded = Signal()  # tables
         self._sdram, name = None, "no SDRAM"
@@ -94,7 +98,7 @@ class Soc(wiring.Component):
             memory_log2 = exact_log2(part.size_bytes)
         self._bridge = Bridge(clock_hz=clock_hz, build=build, part=name, fifo_bytes=fifo_bytes)
         self._stage = Stage(lanes, 1 << stage_log2)
-        self._path = FramePath(lanes, ring_blocks, rans, ring_slots, projection)
+        self._path = FramePath(lanes, ring_blocks, rans, ring_slots, projection, planes)
         self._raw, self._replay, self._lanes = RawPath(lanes), Replay(), lanes
         self._build = {
             "lanes": lanes,
@@ -112,6 +116,12 @@ class Soc(wiring.Component):
                 "symbols_log2": exact_log2(projection.symbols),
                 "entries_log2": exact_log2(projection.entries),
             }
+        self._planes = {}
+        if planes is not None:
+            self._planes = {
+                "plane_values_log2": exact_log2(planes.values),
+                "stored_eights_log2": exact_log2(planes.stored // BLOCK),
+            }
         super().__init__({
             "rx": In(stream.Signature(8)),
             "tx": Out(stream.Signature(8)),
@@ -123,9 +133,8 @@ class Soc(wiring.Component):
         m = Module()
         stage, path = self._stage, self._path
         m.submodules.bridge = bridge = self._bridge
-        m.submodules.windows = windows = BusSplitter(
-            [REGISTERS, STAGE, MEMORY, TABLES, PROJECTIONS]
-        )
+        starts = [REGISTERS, STAGE, MEMORY, TABLES, PROJECTIONS]
+        m.submodules.windows = windows = BusSplitter(starts + [PLANES] * bool(self._planes))
         m.submodules.registers = registers = RegisterFile()
         m.submodules.stage = stage
         m.submodules.host_memory = host_memory = HostMemory()
@@ -140,6 +149,10 @@ class Soc(wiring.Component):
         wiring.connect(m, windows.windows[2], host_memory.bus)
         self._tables(m, windows.windows[3])
         self._projections(m, windows.windows[4])
+        if self._planes:
+            m.submodules.layers = layers = ProjectionWindow()
+            wiring.connect(m, windows.windows[5], layers.bus)
+            m.d.comb += path.layers.eq(layers.write)
         wiring.connect(m, path.writes, switch.users[0])
         wiring.connect(m, path.reads, switch.users[1])
         wiring.connect(m, self._raw.port, switch.users[2])
@@ -181,7 +194,8 @@ class Soc(wiring.Component):
             registers.hold.eq(counters.hold),
             registers.r.frame_bytes.eq(path.words << exact_log2(PORT_BYTES)),
         ]
-        for place, build in (("build", self._build), ("projections", self._projection)):
+        others = {**self._projection, **self._planes}
+        for place, build in (("build", self._build), ("projections", others)):
             for name, value in build.items():
                 field = bits(place, name)
                 word = getattr(registers.r, place)

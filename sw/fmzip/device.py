@@ -1,12 +1,14 @@
 """The one way to a board, real or virtual: registers, stage, memory and frames over a port."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 
-from fmzip import projload, regs
+from fmzip import planeload, projload, regs
 from fmzip.errors import FormatError, LinkError
 from fmzip.format import (
     BLOCK,
@@ -17,14 +19,19 @@ from fmzip.format import (
     ceil_div,
     multiplier,
     rans_multiplier,
+    round_up,
 )
+from fmzip.gf2 import PlaneCoding, PlaneTables
 from fmzip.port import Port
 from fmzip.projection import Affine, Projection, ProjectionCoding
-from fmzip.reference import projframe, ransframe, tiling
+from fmzip.reference import gf2frame, projframe, ransframe, tiling
 from fmzip.reference.beats import beat_count, from_beats, to_beats
 from fmzip.tables import Coding, Tables
 
+AnyCoding = Coding | ProjectionCoding | PlaneCoding
+AnyTables = Tables | Projection | PlaneTables
 VIRTUAL = "vboard:"
+T = TypeVar("T")
 _STUCK_S = 10.0  # a piece moves at most a few hundred kB
 _LEAST_HZ = 20e3  # of a virtual board on a busy machine: for what takes many cycles
 
@@ -34,7 +41,7 @@ _FAULTS = {
     regs.Fault.TILES_CRC: "CRC-32 of the tiles does not match",
     regs.Fault.INDEX: "the tile index does not ascend",
     regs.Fault.CONFIG: f"no such coder, or more than the {regs.MAX_TILES} tiles of its index",
-    regs.Fault.STATES: "tables or projection are not the frame's, or its tiles are damaged",
+    regs.Fault.STATES: "tables, projection or layers are not the frame's, or its tiles are damaged",
 }
 
 
@@ -50,6 +57,8 @@ class Device:
     lanes, rans, max_blocks, max_slots, stage_beats, memory_bytes, clock_hz : how the gateware was
         built
     multipliers, max_symbols, max_entries, max_values : of the coder HUFFMAN; 0 without it
+    max_plane_values, max_stored : values and stored planes of a position of the coder GF2; 0
+        without it
     part, build : name of the memory part; first 32 bits of the digest that names the build
 
     Raises
@@ -63,7 +72,8 @@ class Device:
             raise LinkError(f"no port given; expected {VIRTUAL}, a serial device or a pyserial URL")
         self.port = port.rstrip(":")  # as messages name it
         self._tables: Tables | None = None  # that the board is known to have
-        self._projections: dict[str, object] = {"write": None, "read": None}
+        # What the coders HUFFMAN and GF2 are known to have been told.
+        self._told: dict[str, object] = {"write": None, "read": None, "encoder": None, "sums": None}
         self._frame_cycles = 0  # of the configured frame, where the codec is what takes them
         self._port = Port(port, self.port)
         try:
@@ -92,6 +102,10 @@ class Device:
         self.multipliers = build["multipliers"]
         self.max_symbols = (1 << build["symbols_log2"]) * 15 // 16
         self.max_entries, self.max_values = 1 << build["entries_log2"], 1 << build["values_log2"]
+        self.max_plane_values = self.max_stored = 0
+        if build["plane_values_log2"]:
+            self.max_plane_values = 1 << build["plane_values_log2"]
+            self.max_stored = BLOCK << build["stored_eights_log2"]
 
     def close(self) -> None:
         """Close the port."""
@@ -164,8 +178,8 @@ class Device:
     def check(self, config: FrameConfig) -> None:
         """ValueError if the board cannot work with a frame of this configuration."""
         if config.of_planes:
-            raise ValueError("no board has bit planes")
-        if config.huffman:
+            self._check_planes(config)
+        elif config.huffman:
             self._check_huffman(config)
         elif config.rans:
             self._check_rans(config)
@@ -210,6 +224,19 @@ class Device:
                 f"not of {config.channels}"
             )
 
+    def _check_planes(self, config: FrameConfig) -> None:
+        if not self.max_stored:
+            raise ValueError("the board is built without the coder gf2")
+        if config.huffman:
+            raise ValueError("no board has bit planes behind the coder huffman")
+        values = POSITION_SIDE[config.transform] ** 2 * round_up(config.channels, BLOCK)
+        for what, count, most in (
+            ("values", values, self.max_plane_values),
+            ("stored planes", config.components, self.max_stored),
+        ):
+            if count > most:
+                raise ValueError(f"a position has {count} {what}, the board holds {most}")
+
     def _check_matrices(self, config: FrameConfig, affines: tuple[Affine, ...]) -> None:
         if POSITION_SIDE[config.transform] > 1 and len(affines) > 1:
             raise ValueError(
@@ -226,7 +253,7 @@ class Device:
         values: np.ndarray,
         config: FrameConfig,
         base: int = 0,
-        coding: Coding | ProjectionCoding | None = None,
+        coding: AnyCoding | None = None,
     ) -> int:
         """Stream a map through the encoder into memory.
 
@@ -234,7 +261,7 @@ class Device:
         ----------
         values : uint8 or int8 [C, H, W]
         base : address of the frame, a multiple of ``regs.ROW_BYTES``
-        coding : what the coders RANS and HUFFMAN need
+        coding : what the coders RANS, HUFFMAN and GF2 need
 
         Returns
         -------
@@ -260,14 +287,14 @@ class Device:
         return self._register("frame_bytes")
 
     def decode(
-        self, config: FrameConfig, base: int = 0, tables: Tables | Projection | None = None
+        self, config: FrameConfig, base: int = 0, tables: AnyTables | None = None
     ) -> np.ndarray:
         """Read a frame from memory through the decoder: uint8 or int8 [C, H, W].
 
         Parameters
         ----------
         base : address of the frame
-        tables : what the coders RANS and HUFFMAN need
+        tables : what the coders RANS, HUFFMAN and GF2 need
 
         Raises
         ------
@@ -279,6 +306,10 @@ class Device:
             known = ransframe.checked_tables(config, tables)
             self._configure(config, base)
             self._load(known)
+        elif config.of_planes:
+            planes = gf2frame.check_planes(config, tables)
+            self._configure(config, base)
+            self._load_sums(config, planes)
         elif config.huffman:
             projection = projframe.check_projection(config, tables)
             self._configure(config, base)
@@ -307,7 +338,7 @@ class Device:
         values: np.ndarray,
         config: FrameConfig,
         base: int = 0,
-        coding: Coding | ProjectionCoding | None = None,
+        coding: AnyCoding | None = None,
     ) -> int:
         """Put a map into the stage, for replays; returns its beats. See ``encode``.
 
@@ -396,17 +427,21 @@ class Device:
         self._port.write(regs.REGISTER["head"].address, config.static_head(), wait=False)
         if config.rans:
             self._set("multiplier", rans_multiplier(config.step, config.transform))
-        elif not config.huffman:
+        elif not config.counts_components:
             self._set("multiplier", multiplier(config.step))
 
-    def _configure_encoder(
-        self, config: FrameConfig, base: int, coding: Coding | ProjectionCoding | None
-    ) -> None:
+    def _configure_encoder(self, config: FrameConfig, base: int, coding: AnyCoding | None) -> None:
         if config.rans:
             known = ransframe.check_coding(config, coding)
             self._configure(config, base)
             self._load(known.tables)
             self._set("diffusion", regs.value_of("diffusion", asdict(known.diffusion)))
+        elif config.of_planes:
+            planes = gf2frame.check_coding(config, coding)
+            self._configure(config, base)
+            self._load_planes("encoder", planes.encoder, planeload.encoder_words, config)
+            # A replay decodes, too.
+            self._load_sums(config, planes.tables)
         elif config.huffman:
             projecting = projframe.check_projecting(config, coding)
             self._configure(config, base)
@@ -426,24 +461,46 @@ class Device:
     def _load_forward(self, config: FrameConfig, coding: ProjectionCoding) -> None:
         """Load what the encoder needs, into page 0, unless the board has it."""
         self._check_matrices(config, coding.forward)
-        if self._projections["write"] is not coding:
+        if self._told["write"] is not coding:
             words = projload.encoder_words(coding, 0, 0, self.multipliers, self.max_values)
             self._load_words("write", coding, words)
 
     def _load_inverse(self, config: FrameConfig, projection: Projection) -> None:
         """Load what the decoder needs, into page 0, unless the board has it."""
         self._check_matrices(config, projection.inverse)
-        if self._projections["read"] is not projection:
+        if self._told["read"] is not projection:
             words = projload.decoder_words(projection, 0, 0, self.multipliers, self.max_values)
             self._load_words("read", projection, words)
 
     def _load_words(self, way: str, of: object, words: list[projload.Words]) -> None:
-        self._projections[way] = None
+        self._told[way] = None
         self._set("page", 0)
         for kind, address, part in words:
             start = regs.PROJECTIONS + (kind << regs.PROJECTION_KIND_SHIFT)
             self.write_words(start + regs.WORD_BYTES * address, part.astype("<u4").tobytes())
-        self._projections[way] = of
+        self._told[way] = of
+
+    def _load_sums(self, config: FrameConfig, tables: PlaneTables) -> None:
+        """Load what the decoder of bit planes needs, and allow for the time that a frame takes."""
+        if tables.layer is not None:
+            raise ValueError("a board's decoder of bit planes has no layer, only integers")
+        self._load_planes("sums", tables, planeload.decoder_words, config)
+        # The encoder takes an eighth of it, and is there in a replay.
+        eights = ceil_div(config.components, BLOCK)
+        self._frame_cycles = 2 * BLOCK * beat_count(config, self.lanes) * eights
+
+    def _load_planes(
+        self, way: str, of: T, words: Callable[[T, int], list[planeload.Words]], config: FrameConfig
+    ) -> None:
+        """Load the numbers of encoder or decoder, unless the board has them."""
+        known = of, config.channels  # compared by identity
+        if self._told[way] == known:
+            return
+        self._told[way] = None
+        for kind, part in words(of, config.channels):
+            start = regs.PLANES + (kind << regs.PROJECTION_KIND_SHIFT)
+            self.write_words(start, part.astype("<u4").tobytes())
+        self._told[way] = known
 
     def _load(self, tables: Tables) -> None:
         """Load tables, behind the head, unless the board has them."""

@@ -30,6 +30,7 @@ REGISTERS = 0x0000_0000
 STAGE = 0x1000_0000  # beats on their way to the encoder or from the decoder
 TABLES = 0x2000_0000  # the tables of the coder RANS
 PROJECTIONS = 0x3000_0000  # matrices and codes of the coder HUFFMAN
+PLANES = 0x4000_0000  # layers and integers of the coder GF2
 MEMORY = 0x8000_0000  # the DRAM, for checking; these accesses are not counted
 WINDOW_BYTES = 0x1000_0000
 
@@ -78,7 +79,7 @@ class Fault(IntEnum):
     TILES_CRC = 3
     INDEX = 4  # the tile index does not ascend
     CONFIG = 5  # more tiles than the index memory holds, or a coder that is not there
-    STATES = 6  # a tile of the coder RANS or HUFFMAN did not end as it must
+    STATES = 6  # a tile of the coder RANS, HUFFMAN or GF2 did not end as it must
 
 
 class Replay(IntEnum):
@@ -107,6 +108,18 @@ class ProjectionKind(IntEnum):
     INVERSE_ENTRIES = 15
 
 
+class PlaneKind(IntEnum):
+    """Memories behind the window of planes, by the bits above ``PROJECTION_KIND_SHIFT``."""
+
+    WEIGHTS = 1
+    THRESHOLDS = 2
+    RANGES = 3
+    RULE = 4
+    INTEGERS = 8
+    OFFSETS = 9
+    SHIFT = 10
+
+
 # What an address in words is made of, from the upper bits down.
 PROJECTION_INDEX = {
     ProjectionKind.CODES: "page, book 4, token 6",
@@ -121,6 +134,16 @@ PROJECTION_INDEX = {
     ProjectionKind.INVERSE_BLOCKS: "page, block 8",
     ProjectionKind.INVERSE_OFFSETS: "page, output",
     ProjectionKind.INVERSE_ENTRIES: "pair of entries",
+}
+PLANE_INDEX = {
+    PlaneKind.WEIGHTS: "eight of stored planes, eight of values, plane 3, part 2: 32 inputs that "
+    "have the weight 1 (parts 0, 1) or -1 (2, 3)",
+    PlaneKind.THRESHOLDS: "stored plane",
+    PlaneKind.RANGES: "value; bias in bits 0 to 8, top in 16 to 23",
+    PlaneKind.RULE: "0; bit 0: 1 for xor",
+    PlaneKind.INTEGERS: "value, eight of stored planes, pair 2: one from bit 0, one from bit 16 on",
+    PlaneKind.OFFSETS: "value",
+    PlaneKind.SHIFT: "0",
 }
 # Fields of a word of kind BLOCKS: what the multipliers do together, one output each.
 BLOCK_FIELDS = {"begin": 10, "inputs": 10, "outputs": 6, "shift": 5, "last": 1}  # counts less 1
@@ -243,11 +266,13 @@ def _map() -> tuple[Register, ...]:
         "projections",
         1,
         Access.READ,
-        "how the coder HUFFMAN was built",
-        Bits("multipliers", 0, 7, "of its engines; 0: without that coder"),
+        "how the coders HUFFMAN and GF2 were built",
+        Bits("multipliers", 0, 7, "of the engines of HUFFMAN; 0: without that coder"),
         Bits("values_log2", 8, 4, "log2 of the values, and components, of a position"),
+        Bits("plane_values_log2", 12, 4, "GF2: of the values of a position; 0: without that coder"),
         Bits("symbols_log2", 16, 5, "log2 of the symbols of its buffer; a tile has up to 15/16"),
         Bits("entries_log2", 24, 5, "log2 of the entries of a direction's matrices"),
+        Bits("stored_eights_log2", 29, 3, "GF2: log2 of a position's stored planes, in eights"),
     )
     add(
         "control",
@@ -343,6 +368,7 @@ _NUMBERS = (
     "TOKENS", "STATISTICS_MAX", "TOTAL_BITS", "STATE_SETS", "ESCAPES_MAX", "PRICE_PER_BIT",
     "PRICE_MARGIN",
     "COMPONENT_BITS", "PROJECTION_BITS", "HUFFMAN_EXACT_BITS", "HUFFMAN_TOKENS", "CODE_BITS_MAX",
+    "VALUE_PLANES", "THRESHOLD_BITS", "SUM_BITS",
 )  # fmt: skip
 _ENUMS = (fmt.Dtype, fmt.Transform, fmt.Coder, fmt.TileMode)
 REGISTER = {r.name: r for r in MAP}
@@ -375,7 +401,7 @@ def replay_check(items: Iterable[int]) -> int:
 def ident() -> int:
     """32-bit digest of everything that driver and gateware must agree on."""
     windows = (
-        REGISTERS, STAGE, TABLES, PROJECTIONS, MEMORY, PROJECTION_KIND_SHIFT, PORT_BYTES,
+        REGISTERS, STAGE, TABLES, PROJECTIONS, PLANES, MEMORY, PROJECTION_KIND_SHIFT, PORT_BYTES,
         ROW_BYTES, MAX_TILES, PROJECTION_BLOCKS, NODE_BITS, BOOK_NODES,
     )  # fmt: skip
     words = [list(layout.items()) for layout in (BLOCK_FIELDS, CODE_FIELDS, NODE_FIELDS)]
@@ -383,7 +409,7 @@ def ident() -> int:
     link = (protocol.PROTOCOL_VERSION, protocol.MAX_WORDS, protocol.NO_SESSION, ops)
     enums = [(e.__name__, m.name, m.value) for e in _ENUMS for m in e]
     numbers = [(name, getattr(fmt, name)) for name in _NUMBERS]
-    faults = [(f.name, f.value) for e in (Fault, Replay, ProjectionKind) for f in e]
+    faults = [(f.name, f.value) for e in (Fault, Replay, ProjectionKind, PlaneKind) for f in e]
     table = [
         (r.name, r.address, r.words, r.access.value, [(f.name, f.low, f.size) for f in r.fields])
         for r in MAP

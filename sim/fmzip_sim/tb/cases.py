@@ -4,7 +4,8 @@ In a file a case is what a golden vector is, with a name, the decoded values and
 added: ``config`` (the arguments of ``FrameConfig``, enumerations as integers), ``values`` (in C
 order of [C, H, W]), ``frame`` (hexadecimal); with the coder RANS ``tables`` (hexadecimal) and
 ``diffusion`` (the arguments of ``Diffusion``) besides, with the coder HUFFMAN ``tables`` and
-``forward`` (each group's matrix, hexadecimal).
+``forward`` (each group's matrix, hexadecimal), with the coder GF2 ``tables`` and ``encoder`` (both
+hexadecimal).
 """
 
 import json
@@ -18,11 +19,13 @@ import numpy as np
 
 from fmzip import reference
 from fmzip.format import BLOCK_CODERS, STEP_MAX, STEP_MIN, Coder, Dtype, FrameConfig, Transform
+from fmzip.gf2 import PlaneCoding, PlaneEncoder, parse_planes
 from fmzip.projection import Affine, ProjectionCoding, parse_projection
 from fmzip.reference.tiling import DTYPES
 from fmzip.tables import Coding, Diffusion, parse_tables
 from fmzip_sim.patterns import PATTERNS, SHY
 
+AnyCoding = Coding | ProjectionCoding | PlaneCoding
 _ENUMS = {"dtype": Dtype, "transform": Transform, "coder": Coder}
 
 
@@ -38,7 +41,7 @@ class Case:
     frame : what the reference makes of ``values``
     decoded : uint8 or int8 [C, H, W], what the reference makes of ``frame``
     feed, drain : stall patterns on the input and on the output
-    coding : what the coders RANS and HUFFMAN need
+    coding : what the coders RANS, HUFFMAN and GF2 need
     """
 
     name: str
@@ -48,7 +51,7 @@ class Case:
     decoded: np.ndarray
     feed: str = "never"
     drain: str = "never"
-    coding: Coding | ProjectionCoding | None = None
+    coding: AnyCoding | None = None
 
     @property
     def stalls(self) -> bool:
@@ -61,6 +64,8 @@ class Case:
             coding["tables"] = self.coding.tables.to_bytes().hex()
         if isinstance(self.coding, Coding):
             coding["diffusion"] = asdict(self.coding.diffusion)
+        elif isinstance(self.coding, PlaneCoding):
+            coding["encoder"] = self.coding.encoder.to_bytes().hex()
         elif self.coding is not None:
             coding["forward"] = [affine.to_bytes().hex() for affine in self.coding.forward]
         return coding | {
@@ -91,12 +96,15 @@ class Case:
         return cls(given["name"], config, values, frame, decoded, **stalls, coding=coding)
 
 
-def _coding(given: dict[str, Any], config: FrameConfig) -> Coding | ProjectionCoding | None:
+def _coding(given: dict[str, Any], config: FrameConfig) -> AnyCoding | None:
     if "tables" not in given:
         return None
     data = bytes.fromhex(given["tables"])
     if "diffusion" in given:
         return Coding(parse_tables(data, config.planes), Diffusion(**given["diffusion"]))
+    if "encoder" in given:
+        encoder = PlaneEncoder.parse(bytes.fromhex(given["encoder"]))
+        return PlaneCoding(parse_planes(data), encoder)
     projection = parse_projection(data)
     pairs = zip(given["forward"], projection.inverse, strict=True)
     forward = [Affine.parse(bytes.fromhex(f), *i.matrix.shape[::-1]) for f, i in pairs]

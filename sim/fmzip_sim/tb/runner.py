@@ -26,6 +26,7 @@ from fmzip_hw.decoder import Decoder
 from fmzip_hw.encoder import Encoder
 from fmzip_hw.fmzdecoder import FmzDecoder
 from fmzip_hw.fmzencoder import FmzEncoder
+from fmzip_hw.gf2codec import Gf2Decoder, Gf2Encoder
 from fmzip_hw.project import ProjectionEngine
 from fmzip_hw.projectdecoder import ProjectionDecoder
 from fmzip_hw.projectencoder import ProjectionEncoder
@@ -35,7 +36,7 @@ from fmzip_sim.tb.cases import Case
 from fmzip_sim.tb.products import Products
 from fmzip_sim.tb.withtables import WithTables
 
-# By the name of the bench; those of the coders RANS and HUFFMAN have 8 lanes.
+# By the name of the bench; those of the coders RANS, HUFFMAN and GF2 have 8 lanes.
 COMPONENTS: dict[str, Callable[[int], wiring.Component]] = {
     "encoder": Encoder,
     "decoder": Decoder,
@@ -44,6 +45,8 @@ COMPONENTS: dict[str, Callable[[int], wiring.Component]] = {
     "pcavlc_encoder": lambda _: ProjectionEncoder(sizes.PROJECTION),
     "pcavlc_decoder": lambda _: ProjectionDecoder(sizes.PROJECTION),
     "projection_engine": lambda _: ProjectionEngine(sizes.PROJECTION),
+    "gf2_encoder": lambda _: Gf2Encoder(sizes.PLANES),
+    "gf2_decoder": lambda _: Gf2Decoder(sizes.PLANES),
 }
 SEED = 1
 VERILATOR_MIN = (5, 36)  # what cocotb 2 needs; an older one fails in its C++ compiler

@@ -17,6 +17,7 @@ import fmzip_hw
 from fmzip.errors import ToolError
 from fmzip.format import BLOCK
 from fmzip.sdram import PARTS
+from fmzip_hw.planesize import PlaneSize
 from fmzip_hw.projectsize import ProjectionSize
 from fmzip_hw.soc import Soc
 from fmzip_hw.uart import Uart
@@ -35,6 +36,7 @@ CLOCK_HZ = 100_000_000
 BIT_CYCLES = 8  # of the UART and its line, where bytes pass them
 # Matrices of 512 x 512 have to fit; no chip of the boards' has as much block RAM.
 PROJECTION = ProjectionSize(multipliers=32, entries=1 << 18, values=512, lanes=8)
+PLANES = PlaneSize()
 COMPILE_TIMEOUT_S = 1800.0  # it takes one or two minutes of processor time
 HEADERS = ("cycle.h", "line.h", "sdram_chip.h")
 
@@ -69,7 +71,7 @@ def build(lanes: int = 8, *, part: str = PART, two_phase: bool = False) -> Path:
         rans = lanes == BLOCK
         soc = Soc(
             lanes=lanes, clock_hz=CLOCK_HZ, part=PARTS[part], build=number, rans=rans,
-            projection=PROJECTION if rans else None,
+            projection=PROJECTION if rans else None, planes=PLANES if rans else None,
         )  # fmt: skip
         write_cxxrtl(soc, "soc", directory)
         write_cxxrtl(Uart(BIT_CYCLES), "uart", directory)

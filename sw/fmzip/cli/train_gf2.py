@@ -61,6 +61,9 @@ def train_gf2(
     size: Size = None,
     mean: Mean = None,
     std: Std = None,
+    fold: Annotated[
+        int, typer.Option(min=0, help="which pictures are learned on, as with fmzip measure")
+    ] = 0,
 ) -> None:
     """Choose bit planes of the maps of a network, and learn the binary layers around them."""
     normalisation = numbers_of(mean, "--mean"), numbers_of(std, "--std")
@@ -78,7 +81,7 @@ def train_gf2(
     config = TrainConfig(
         bits, form, side, entropy, tuple(part.strip() for part in maps.split(",") if part.strip()),
         Recipe(epochs, batch, rate, labels=labels, seed=seed), model, weights, images, name,
-        calibration, scales, device, resume, known if known != Input() else None,
+        calibration, scales, device, resume, known if known != Input() else None, fold,
     )  # fmt: skip
     training = Training(config)
     found = with_bar(training.run, "epochs")

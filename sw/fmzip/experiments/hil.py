@@ -15,8 +15,8 @@ import numpy as np
 
 from fmzip import codecfile, reference
 from fmzip.codecs import FMZ, PROJECTION_CODECS, codec_of
-from fmzip.device import VIRTUAL, Device
-from fmzip.errors import FmzipError, MismatchError
+from fmzip.device import VIRTUAL, AnyCoding, Device
+from fmzip.errors import MismatchError
 from fmzip.experiments.entries import FILE_SUFFIX, entries
 from fmzip.experiments.evaluate import scales_of
 from fmzip.experiments.manifest import network_digest
@@ -26,10 +26,7 @@ from fmzip.experiments.prepare import check_file
 from fmzip.experiments.project import project
 from fmzip.experiments.windows import add_counters, bands, compare, replay_map
 from fmzip.format import TILE_SLOTS_MAX, FrameConfig
-from fmzip.gf2 import PlaneCoding
-from fmzip.projection import ProjectionCoding
 from fmzip.reference import parse_head
-from fmzip.tables import Coding
 from fmzip_models.capture import StoredMap, calibrate, capture
 from fmzip_models.default import open_job
 from fmzip_models.in_loop import frame_configs
@@ -46,7 +43,8 @@ class HilConfig:
     ----------
     model, weights, images : see ``fmzip_models.default.open_job``; None for the stand-in
     limit : pictures
-    codec : name of a codec, or a file that ``fmzip allocate`` or ``train-projection`` made
+    codec : name of a codec, or a file that ``fmzip allocate``, ``train-projection`` or
+        ``train-gf2`` made
     step_std : quantisation step of a map in standard deviations of its layer; a file has its own
     port : of the board
     calibration : pictures that scales and steps are made on; none of them is evaluated
@@ -225,7 +223,8 @@ def run(config: HilConfig, progress: Progress = lambda *_: None) -> HilResult:
             None if config.is_file else config.step_std, clock_hz=device.clock_hz,
         )  # fmt: skip
         done = total = 0
-        for maps in capture(network, pictures, evaluation, scales, before_relu=before_relu):
+        for every in capture(network, pictures, evaluation, scales, before_relu=before_relu):
+            maps = [m for m in every if m.name in codings]  # of a file, perhaps some
             total = total or len(evaluation) * sum(m.values.size for m in maps)
             if not result.layers:
                 result.layers = [Layer(m.name, m.values.shape) for m in maps]
@@ -247,8 +246,7 @@ def run(config: HilConfig, progress: Progress = lambda *_: None) -> HilResult:
     return result
 
 
-AnyCoding = Coding | ProjectionCoding | None
-Codings = dict[str, tuple[FrameConfig, AnyCoding]]
+Codings = dict[str, tuple[FrameConfig, AnyCoding | None]]
 
 
 def _codings(
@@ -264,13 +262,10 @@ def _codings(
         path = Path(config.codec)
         codec = codecfile.load(path)
         check_file(path, codec, network, network_digest(network))
-        if codec.of_planes:
-            raise FmzipError(f"{path}: no board has bit planes")
         most = device.max_slots if device.rans else TILE_SLOTS_MAX  # else it is refused later
         found_codings: Codings = {
             name: (layer.frame(slots_max=most), layer.coding)
             for name, layer in codec.layers.items()
-            if not isinstance(layer.coding, PlaneCoding)
         }
         return scales_of(codec), found_codings, codec.projects
     if config.codec in PROJECTION_CODECS:
@@ -288,7 +283,7 @@ def _one(
     layer: Layer,
     stored: StoredMap,
     config: FrameConfig,
-    coding: AnyCoding,
+    coding: AnyCoding | None,
     result: HilResult,
 ) -> None:
     """One map: to the board, into memory, back; compared and added up."""

@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 
 from fmzip import energy
-from fmzip.device import Device
+from fmzip.device import AnyCoding, Device
 from fmzip.experiments.meters import Counters, Meter, Reading
 from fmzip.experiments.windows import priced_part, window_energy
 from fmzip.format import FrameConfig
-from fmzip.projection import ProjectionCoding
 from fmzip.regs import Replay
-from fmzip.tables import Coding
 
 WINDOW_S = 10.0
 REPEATS = 5
@@ -74,7 +72,7 @@ def measure(
     values: np.ndarray,
     config: FrameConfig,
     *,
-    coding: Coding | ProjectionCoding | None = None,
+    coding: AnyCoding | None = None,
     window_s: float = WINDOW_S,
     repeats: int = REPEATS,
     progress: Callable[[str, int, int], None] = lambda *_: None,

@@ -74,6 +74,7 @@ class TrainConfig:
     calibration : pictures that everything is made on; None for 64, or a quarter where these are
         few. All may be used where others are evaluated
     name : of the codec
+    fold : which pictures, see ``fmzip_models.pictures.split``
     """
 
     bits: float
@@ -91,6 +92,7 @@ class TrainConfig:
     device: str = "cpu"
     resume: Path | None = None
     input: Input | None = None
+    fold: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.bits <= 9:
@@ -133,7 +135,7 @@ class Training(Making):
 
     def _run(self, progress: Progress) -> CodecFile:
         config = self.config
-        job = self.open("planes", progress)
+        job = self.open("planes", progress, config.fold)
         known = self.checkpoint({
             **job.about, "bits": config.bits, "form": config.form, "side": config.side,
             "maps": list(config.maps), "recipe": vars(config.recipe),

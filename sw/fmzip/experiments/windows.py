@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 
 from fmzip import energy, reference
-from fmzip.device import Device
+from fmzip.device import AnyCoding, Device
 from fmzip.errors import MismatchError
 from fmzip.format import POSITION_SIDE, FrameConfig
-from fmzip.projection import ProjectionCoding
 from fmzip.reference.beats import beat_count, pixel_order
 from fmzip.regs import COUNTER, Count, Replay
-from fmzip.tables import Coding
 
 PART = "IS42S16160B-7"  # prices the traffic where the board's own part has no verified currents
 KINDS = {"raw": Replay.RAW, "coded": Replay.CODED}
@@ -28,11 +26,12 @@ def bands(config: FrameConfig, device: Device) -> Iterator[tuple[int, int]]:
     """
     per_row = beat_count(replace(config, height=1, tile_rows=1), device.lanes)
     per_row //= POSITION_SIDE.get(config.transform, 1)
-    rows = device.stage_beats // per_row // config.tile_rows * config.tile_rows
+    # With the coder GF2 a part is a tile, whatever its height.
+    unit = POSITION_SIDE[config.transform] if config.gf2 else config.tile_rows
+    rows = device.stage_beats // per_row // unit * unit
     if rows == 0:
         raise ValueError(
-            f"a row of tiles has {per_row * config.tile_rows} beats, the stage holds "
-            f"{device.stage_beats}"
+            f"a row of tiles has {per_row * unit} beats, the stage holds {device.stage_beats}"
         )
     for start in range(0, config.height, rows):
         yield start, min(start + rows, config.height)
@@ -44,7 +43,7 @@ def replay_map(
     values: np.ndarray,
     config: FrameConfig,
     passes: int = 1,
-    coding: Coding | ProjectionCoding | None = None,
+    coding: AnyCoding | None = None,
 ) -> dict[str, dict[str, int]]:
     """Write and read a map without the codec and with it; counters of each, summed over its bands.
 
