@@ -77,7 +77,7 @@ def test_values_of_planes_are_the_reference_s(feed: str, drain: str) -> None:
     dut = SumEngine(lanes, 64, 8)
 
     async def bench(ctx: Any) -> None:
-        await put(ctx, dut, planeload.decoder_words(PlaneTables(stored, sums), values))
+        await put(ctx, dut, planeload.decoder_words(PlaneTables(stored, sums), values, lanes))
         ctx.set(dut.shift, shift)
         ctx.set(dut.words, words - 1)
         ctx.set(dut.passes, 7)

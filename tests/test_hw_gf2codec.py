@@ -17,7 +17,7 @@ from fmzip.reference.beats import beat_count, from_beats, to_beats
 from fmzip_hw.gf2codec import Gf2Decoder, Gf2Encoder
 from fmzip_hw.planesize import PlaneSize
 
-SIZE = PlaneSize(64, 64)
+SIZE = PlaneSize(64, 64, 16)
 MASK = (1 << 64) - 1
 
 
@@ -90,10 +90,12 @@ def test_a_tile_becomes_the_reference_s_map(number: int, feed: str, drain: str) 
     expected, beats = decode(data, coding.tables), beat_count(config, 8)
     words = tile_words(data, config)
     decoder = Gf2Decoder(SIZE)
-    passes = -(-config.components // 8)
+    words_of = -(-config.components // SIZE.adders)
 
     async def decoding(ctx: Any) -> None:
-        await put(ctx, decoder, planeload.decoder_words(coding.tables, config.channels))
+        await put(
+            ctx, decoder, planeload.decoder_words(coding.tables, config.channels, SIZE.adders)
+        )
         for _ in range(2):
             await begin(ctx, decoder, config)
             given = [*words[:-1], words[-1] | 1 << 64]
@@ -107,7 +109,7 @@ def test_a_tile_becomes_the_reference_s_map(number: int, feed: str, drain: str) 
             assert [word >> 72 for word in seen.taken] == [0] * (beats - 1) + [1]
             assert not ctx.get(decoder.broken)
             if feed == drain == "never":
-                assert seen.taken_at[-1] - seen.fed_at[0] <= beats * 8 * passes + 100
+                assert seen.taken_at[-1] - seen.fed_at[0] <= beats * 8 * words_of + 100
 
     simulate(decoder, decoding)
 
@@ -126,7 +128,9 @@ def test_a_tile_that_does_not_end_as_it_must_is_broken_and_stops_nothing(damage:
     decoder = Gf2Decoder(SIZE)
 
     async def decoding(ctx: Any) -> None:
-        await put(ctx, decoder, planeload.decoder_words(coding.tables, config.channels))
+        await put(
+            ctx, decoder, planeload.decoder_words(coding.tables, config.channels, SIZE.adders)
+        )
         for bad in (given, words, given):
             await begin(ctx, decoder, config)
             fed = [*bad[:-1], bad[-1] | 1 << 64]

@@ -56,7 +56,7 @@ COMPONENTS: dict[str, Callable[[int], wiring.Component]] = {
     "pcavlc-decoder": _of_8_lanes(lambda: ProjectionDecoder(PROJECTION)),
     "projection": _of_8_lanes(lambda: ProjectionEngine(PROJECTION)),
     "huffman": _of_8_lanes(HuffmanCoder),
-    # Of up to 64 values and 512 planes: 8 planes of 64 inputs, or 8 integers, in a cycle.
+    # Of up to 64 values and 512 planes: 8 planes of 64 inputs, or 64 integers, in a cycle.
     "gf2-encoder": _of_8_lanes(lambda: Gf2Encoder(PlaneSize())),
     "gf2-decoder": _of_8_lanes(lambda: Gf2Decoder(PlaneSize())),
     "raster-to-wire": RasterToWire,

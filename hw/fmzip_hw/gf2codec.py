@@ -18,7 +18,7 @@ from fmzip_hw.positions import WORD
 from fmzip_hw.projecttables import ProjectionWrite, write_of
 from fmzip_hw.stream import CreditFifo
 
-PLANES = BLOCK  # that are made, or added up, in a cycle
+PLANES = BLOCK  # that are made in a cycle
 _BIAS_BITS = VALUE_PLANES + 1
 _RANGE_BITS = _BIAS_BITS + VALUE_PLANES
 _SHIFT_BITS = 5
@@ -233,10 +233,10 @@ class Gf2Encoder(wiring.Component):
 class Gf2Decoder(wiring.Component):
     """Decodes a feature map: the tile of ``fmzip.reference.gf2frame``, without a layer.
 
-    A position of B beats and M planes takes ``8 * B * ceil(M / 8)`` cycles; there is no gap between
-    positions. Integers and offsets of values that a pixel's last beat lacks are 0. Damaged words
-    cannot stop it: once the tile's last word has come, it has put out as many beats as the shape
-    has, or will.
+    A position of B beats and M planes takes ``8 * B * ceil(M / A)`` cycles with A adders; there is
+    no gap between positions. Integers and offsets of values that a pixel's last beat lacks are 0.
+    Damaged words cannot stop it: once the tile's last word has come, it has put out as many beats
+    as the shape has, or will.
 
     Parameters
     ----------
@@ -259,7 +259,8 @@ class Gf2Decoder(wiring.Component):
     def __init__(self, size: PlaneSize) -> None:
         self._shape, self._walker = PlaneShape(size), BeatWalker(size)
         self._unpacker = PlaneUnpacker(size)
-        self._sums = SumEngine(PLANES, size.stored, size.values)
+        self._sums = SumEngine(size.adders, size.stored, size.values)
+        self._shift = exact_log2(size.adders // BLOCK)
         super().__init__({
             "head": In(HeadLayout),
             "write": In(ProjectionWrite),
@@ -290,7 +291,7 @@ class Gf2Decoder(wiring.Component):
             unpacker.head.eq(self.head),
             sums.write.eq(self.write),
             sums.shift.eq(shift),
-            sums.words.eq(shape.o.passes),
+            sums.words.eq(shape.o.passes >> self._shift),
             sums.passes.eq(Cat(Const(BLOCK - 1, exact_log2(BLOCK)), shape.o.words)),
             sums.o.ready.eq(~full | self.o.ready),
             self.broken.eq(unpacker.broken),

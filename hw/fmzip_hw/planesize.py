@@ -15,6 +15,7 @@ class PlaneSize:
     ----------
     values : of a position at most, each pixel's rounded up to 8; a power of two
     stored : planes of a position at most, a power of two
+    adders : integers that the decoder adds up in a cycle, a power of two
 
     Raises
     ------
@@ -23,9 +24,12 @@ class PlaneSize:
 
     values: int = 64
     stored: int = 512
+    adders: int = 64
 
     def __post_init__(self) -> None:
-        for name, most in (("values", 256), ("stored", 1024)):
+        for name, most in (("values", 256), ("stored", 1024), ("adders", 64)):
             exact_log2(getattr(self, name))
             if not BLOCK <= getattr(self, name) <= most:
                 raise ValueError(f"{name} must be {BLOCK} to {most}, not {getattr(self, name)}")
+        if self.stored < self.adders:
+            raise ValueError(f"stored must be {self.adders} at least, not {self.stored}")

@@ -24,7 +24,8 @@ def _members(size: PlaneSize) -> dict[str, Any]:
 class _Eights:
     """Counts the eights of planes of all positions.
 
-    ``length`` is that of the one that comes, less 1; ``last`` says that it is the frame's last.
+    ``length`` is that of the one that comes, less 1; ``ends`` says that it is its position's last,
+    ``last`` that it is the frame's.
     """
 
     def __init__(self, m: Module, of: Any, step: Value) -> None:
@@ -42,6 +43,7 @@ class _Eights:
             m.d.sync += number.eq(Mux(ends, 0, number + 1))
         with m.If(of.start):
             m.d.sync += number.eq(0)
+        self.ends = ends
         self.length = Mux(ends, of.shape.final, BLOCK - 1)
         self.last = ends & positions.last
 
@@ -129,11 +131,10 @@ class PlanePacker(wiring.Component):
 
 
 class PlaneUnpacker(wiring.Component):
-    """Words of a tile to its stored planes, a plane per cycle: the inverse of ``PlanePacker``.
+    """Words of a tile to its stored planes, an eight in each cycle: the inverse of ``PlanePacker``.
 
-    An eight of planes is wanted for each of a position's values, of which there are 8 or more, so
-    a plane per cycle is enough. Damaged words cannot stop it: where some are missing planes are 0,
-    and others are dropped up to the last one.
+    Damaged words cannot stop it: where some are missing planes are 0, and others are dropped up to
+    the last one.
 
     Parameters
     ----------
@@ -144,70 +145,86 @@ class PlaneUnpacker(wiring.Component):
     head, shape : In, constant from ``start`` until the last plane has left
     start : In(1), begin a tile
     i : In(stream of word_layout)
-    o : Out(stream of 8 planes), position by position; those behind a position's last one are any
+    o : Out(stream of ``size.adders`` planes), position by position; those behind a position's last
+        one are any
     broken : Out(1), the tile did not end as it must; from then until the next ``start``
     """
 
     def __init__(self, size: PlaneSize) -> None:
+        self._eights = size.adders // BLOCK
         super().__init__({
             **_members(size),
             "i": In(stream.Signature(word_layout(BLOCK))),
-            "o": Out(stream.Signature(BLOCK)),
+            "o": Out(stream.Signature(size.adders)),
             "broken": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         mask = register(m, (1 << burst_shift(self.head)) - 1)
-        word = Signal(_WORD)
-        left = Signal(range(_WORD + 1))  # planes in it
-        one_left, none_left = Signal(), Signal(init=1)
+        word, left = Signal(_WORD), Signal(range(BLOCK + 1))  # and bytes of it
         at = Signal(range(_BURST_WORDS))  # words that have come, within a burst
-        ended = Signal()  # the last one has
-        part, number = Signal(BLOCK), Signal(range(BLOCK))
-        there = Signal()  # an eight of planes
-        shift, ends, wants, taken = Signal(), Signal(), Signal(), Signal()
-        eights = _Eights(m, self, ends)
+        first = Signal()  # the last of them began a burst
+        ended = Signal()  # it was the tile's last one
+        rest, count = Signal(BLOCK), Signal(range(BLOCK))  # planes of a byte that was begun
+        planes = Signal(data.ArrayLayout(BLOCK, self._eights))
+        place = Signal(range(max(self._eights, 2)))
+        there = Signal()  # planes for ``o``
+        needs, step, final, wants, taken = (Signal(name=n) for n in (
+            "needs", "step", "final", "wants", "taken"))  # fmt: skip
+        window = Signal(2 * BLOCK)
+        eights = _Eights(m, self, step)
+        length = eights.length + 1
+        whole = eights.ends | (place == self._eights - 1)
         m.d.comb += [
             self.o.valid.eq(there),
-            self.o.payload.eq(part),
+            self.o.payload.eq(planes),
             taken.eq(self.i.valid & self.i.ready),
+            needs.eq(count < length),
+            window.eq(Mux(needs, rest | word[:BLOCK] << count, rest)),
         ]
 
         def see() -> None:
             """A word has come."""
             m.d.sync += [word.eq(self.i.payload.data), ended.eq(self.i.payload.last)]
-            m.d.sync += at.eq((at + 1) & mask)
+            m.d.sync += [at.eq((at + 1) & mask), first.eq(at == 0), left.eq(BLOCK)]
 
         with m.If(self.o.ready):
             m.d.sync += there.eq(0)
         with m.FSM():
             with m.State("idle"):
                 with m.If(self.start):
-                    m.d.sync += [none_left.eq(1), one_left.eq(0), at.eq(0), ended.eq(0)]
-                    m.d.sync += [self.broken.eq(0), number.eq(0), there.eq(0)]
+                    m.d.sync += [left.eq(0), at.eq(0), ended.eq(0), rest.eq(0), count.eq(0)]
+                    m.d.sync += [self.broken.eq(0), place.eq(0), there.eq(0)]
                     m.next = "planes"
             with m.State("planes"):
                 m.d.comb += [
-                    shift.eq(~none_left & (~there | self.o.ready)),
-                    ends.eq(shift & (number == eights.length)),
-                    wants.eq(none_left | (shift & one_left & ~(ends & eights.last))),
+                    step.eq((~needs | (left != 0)) & (~there | self.o.ready)),
+                    final.eq(step & eights.last),
+                    wants.eq(((left == 0) | (step & needs & (left == 1))) & ~final),
                     self.i.ready.eq(wants & ~ended),
                 ]
-                with m.If(shift):
-                    m.d.sync += [part.bit_select(number, 1).eq(word[0]), word.eq(word >> 1)]
-                    m.d.sync += [left.eq(left - 1), one_left.eq(left == 2), none_left.eq(one_left)]
-                    m.d.sync += number.eq(Mux(ends, 0, number + 1))
-                with m.If(ends):
-                    m.d.sync += there.eq(1)
+                with m.If(step):
+                    m.d.sync += [
+                        planes[place].eq(window[:BLOCK]),
+                        place.eq(Mux(whole, 0, place + 1)),
+                        there.eq(whole),
+                        rest.eq(window >> length),
+                        count.eq(count - length),  # and a byte more, modulo 8
+                    ]
+                    with m.If(needs):
+                        m.d.sync += [word.eq(word >> BLOCK), left.eq(left - 1)]
                 with m.If(taken):
                     see()
-                with m.If(wants & ended):
-                    m.d.sync += [word.eq(0), self.broken.eq(1)]
-                with m.If(taken | (wants & ended)):
-                    m.d.sync += [left.eq(_WORD), one_left.eq(0), none_left.eq(0)]
-                with m.If(ends & eights.last):
-                    m.next = "rest"
+                with m.If(needs & (left == 0) & ended):
+                    m.d.sync += [word.eq(0), left.eq(BLOCK), self.broken.eq(1)]
+                with m.If(final):
+                    m.next = "last"
+            with m.State("last"):  # a byte that was begun, a word that was not
+                m.d.sync += rest.eq(0)
+                with m.If(rest.any() | ((left == BLOCK) & first)):
+                    m.d.sync += self.broken.eq(1)
+                m.next = "rest"
             with m.State("rest"):
                 # What is left of the word, and words of padding, must be 0, and end with a burst.
                 m.d.comb += self.i.ready.eq(~ended)

@@ -121,6 +121,7 @@ class Soc(wiring.Component):
             self._planes = {
                 "plane_values_log2": exact_log2(planes.values),
                 "stored_eights_log2": exact_log2(planes.stored // BLOCK),
+                "adders_log2": exact_log2(planes.adders),
             }
         super().__init__({
             "rx": In(stream.Signature(8)),

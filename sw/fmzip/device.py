@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from types import TracebackType
-from typing import TypeVar
 
 import numpy as np
 
@@ -31,7 +31,6 @@ from fmzip.tables import Coding, Tables
 AnyCoding = Coding | ProjectionCoding | PlaneCoding
 AnyTables = Tables | Projection | PlaneTables
 VIRTUAL = "vboard:"
-T = TypeVar("T")
 _STUCK_S = 10.0  # a piece moves at most a few hundred kB
 _LEAST_HZ = 20e3  # of a virtual board on a busy machine: for what takes many cycles
 
@@ -57,8 +56,8 @@ class Device:
     lanes, rans, max_blocks, max_slots, stage_beats, memory_bytes, clock_hz : how the gateware was
         built
     multipliers, max_symbols, max_entries, max_values : of the coder HUFFMAN; 0 without it
-    max_plane_values, max_stored : values and stored planes of a position of the coder GF2; 0
-        without it
+    max_plane_values, max_stored, adders : of the coder GF2, values and stored planes of a position,
+        and integers that are added up in a cycle; 0 without it
     part, build : name of the memory part; first 32 bits of the digest that names the build
 
     Raises
@@ -102,10 +101,11 @@ class Device:
         self.multipliers = build["multipliers"]
         self.max_symbols = (1 << build["symbols_log2"]) * 15 // 16
         self.max_entries, self.max_values = 1 << build["entries_log2"], 1 << build["values_log2"]
-        self.max_plane_values = self.max_stored = 0
+        self.max_plane_values = self.max_stored = self.adders = 0
         if build["plane_values_log2"]:
             self.max_plane_values = 1 << build["plane_values_log2"]
             self.max_stored = BLOCK << build["stored_eights_log2"]
+            self.adders = 1 << build["adders_log2"]
 
     def close(self) -> None:
         """Close the port."""
@@ -439,7 +439,8 @@ class Device:
         elif config.of_planes:
             planes = gf2frame.check_coding(config, coding)
             self._configure(config, base)
-            self._load_planes("encoder", planes.encoder, planeload.encoder_words, config)
+            words = partial(planeload.encoder_words, planes.encoder, config.channels)
+            self._load_planes("encoder", (planes.encoder, config.channels), words)
             # A replay decodes, too.
             self._load_sums(config, planes.tables)
         elif config.huffman:
@@ -484,23 +485,24 @@ class Device:
         """Load what the decoder of bit planes needs, and allow for the time that a frame takes."""
         if tables.layer is not None:
             raise ValueError("a board's decoder of bit planes has no layer, only integers")
-        self._load_planes("sums", tables, planeload.decoder_words, config)
-        # The encoder takes an eighth of it, and is there in a replay.
-        eights = ceil_div(config.components, BLOCK)
-        self._frame_cycles = 2 * BLOCK * beat_count(config, self.lanes) * eights
+        words = partial(planeload.decoder_words, tables, config.channels, self.adders)
+        self._load_planes("sums", (tables, config.channels), words)
+        # An eight of planes in the encoder, as many integers as there are adders in the decoder.
+        cycles = ceil_div(config.components, BLOCK)
+        cycles += BLOCK * ceil_div(config.components, self.adders)
+        self._frame_cycles = beat_count(config, self.lanes) * cycles
 
     def _load_planes(
-        self, way: str, of: T, words: Callable[[T, int], list[planeload.Words]], config: FrameConfig
+        self, way: str, of: tuple[object, int], words: Callable[[], list[planeload.Words]]
     ) -> None:
-        """Load the numbers of encoder or decoder, unless the board has them."""
-        known = of, config.channels  # compared by identity
-        if self._told[way] == known:
+        """Load the numbers of encoder or decoder, unless the board has them, for such a map."""
+        if self._told[way] == of:  # compared by identity
             return
         self._told[way] = None
-        for kind, part in words(of, config.channels):
+        for kind, part in words():
             start = regs.PLANES + (kind << regs.PROJECTION_KIND_SHIFT)
             self.write_words(start, part.astype("<u4").tobytes())
-        self._told[way] = known
+        self._told[way] = of
 
     def _load(self, tables: Tables) -> None:
         """Load tables, behind the head, unless the board has them."""

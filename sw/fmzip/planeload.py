@@ -59,11 +59,17 @@ def encoder_words(encoder: PlaneEncoder, channels: int) -> list[Words]:
     ]
 
 
-def decoder_words(tables: PlaneTables, channels: int) -> list[Words]:
-    """What a decoder is told, of tables without a layer; see ``encoder_words``."""
+def decoder_words(tables: PlaneTables, channels: int, adders: int) -> list[Words]:
+    """What a decoder is told, of tables without a layer.
+
+    Parameters
+    ----------
+    channels : of the map
+    adders : of the board
+    """
     assert tables.layer is None
     matrix, offset = (_beats(n, channels) for n in (tables.sums.matrix, tables.sums.offset))
-    integers = np.zeros((len(matrix), round_up(tables.stored, BLOCK)), np.int64)
+    integers = np.zeros((len(matrix), round_up(tables.stored, adders)), np.int64)
     integers[:, : tables.stored] = matrix
     return [
         (PlaneKind.INTEGERS, _pairs(integers)),

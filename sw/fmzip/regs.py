@@ -136,12 +136,11 @@ PROJECTION_INDEX = {
     ProjectionKind.INVERSE_ENTRIES: "pair of entries",
 }
 PLANE_INDEX = {
-    PlaneKind.WEIGHTS: "eight of stored planes, eight of values, plane 3, part 2: 32 inputs that "
-    "have the weight 1 (parts 0, 1) or -1 (2, 3)",
+    PlaneKind.WEIGHTS: "eight of stored planes and of values, as one number; plane 3, part 2",
     PlaneKind.THRESHOLDS: "stored plane",
-    PlaneKind.RANGES: "value; bias in bits 0 to 8, top in 16 to 23",
-    PlaneKind.RULE: "0; bit 0: 1 for xor",
-    PlaneKind.INTEGERS: "value, eight of stored planes, pair 2: one from bit 0, one from bit 16 on",
+    PlaneKind.RANGES: "value",
+    PlaneKind.RULE: "0",
+    PlaneKind.INTEGERS: "value and word of stored planes, as one number; pair",
     PlaneKind.OFFSETS: "value",
     PlaneKind.SHIFT: "0",
 }
@@ -271,6 +270,7 @@ def _map() -> tuple[Register, ...]:
         Bits("values_log2", 8, 4, "log2 of the values, and components, of a position"),
         Bits("plane_values_log2", 12, 4, "GF2: of the values of a position; 0: without that coder"),
         Bits("symbols_log2", 16, 5, "log2 of the symbols of its buffer; a tile has up to 15/16"),
+        Bits("adders_log2", 21, 3, "GF2: log2 of the integers that its decoder adds up in a cycle"),
         Bits("entries_log2", 24, 5, "log2 of the entries of a direction's matrices"),
         Bits("stored_eights_log2", 29, 3, "GF2: log2 of a position's stored planes, in eights"),
     )

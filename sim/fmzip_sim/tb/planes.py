@@ -10,6 +10,7 @@ from fmzip_hw.projecttables import ProjectionWrite
 from fmzip_sim.tb.bench import SHORT
 from fmzip_sim.tb.cases import Case
 from fmzip_sim.tb.positionwise import PositionBench
+from fmzip_sim.tb.sizes import PLANES
 
 
 class PlaneBench(PositionBench):
@@ -35,7 +36,7 @@ class PlaneBench(PositionBench):
         if hasattr(self.dut, "take"):
             memories = planeload.encoder_words(coding.encoder, case.config.channels)
         else:
-            memories = planeload.decoder_words(coding.tables, case.config.channels)
+            memories = planeload.decoder_words(coding.tables, case.config.channels, PLANES.adders)
         for kind, words in memories:
             for address, word in enumerate(words.tolist()):
                 await self._write(en=1, kind=kind, address=address, data=word)

@@ -4,4 +4,4 @@ from fmzip_hw.planesize import PlaneSize
 from fmzip_hw.projectsize import ProjectionSize
 
 PROJECTION = ProjectionSize(8, 16384, 64, 4096, 8)
-PLANES = PlaneSize(32, 32)
+PLANES = PlaneSize(32, 32, 16)

@@ -21,11 +21,13 @@ def boards() -> str:
             f"`{board.name}`", board.title, f"{board.clock_hz / 1e6:g}", board.lanes,
             memory, 1 << board.stage_log2, board.ring_blocks * 15 // 16,
             board.ring_slots * 15 // 16 if board.rans else "no `rans`",
-            board.projection.multipliers if board.projection else "no `huffman`", board.note,
+            board.projection.multipliers if board.projection else "no `huffman`",
+            board.planes.stored if board.planes else "no `gf2`", board.note,
         ))  # fmt: skip
     header = (
         "name", "board", "MHz", "lanes", "memory", "beats of the stage", "blocks of a tile",
-        "slots of a tile", "multipliers of a projection", "note",
+        "slots of a tile", "multipliers of a projection",
+        "stored planes of a position", "note",
     )  # fmt: skip
     return table(header, rows)
 

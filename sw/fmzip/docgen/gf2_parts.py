@@ -12,6 +12,7 @@ from fmzip.format import Coder, FrameConfig, Transform
 from fmzip.gf2 import BinaryLayer, PlaneCoding, PlaneEncoder, PlaneTables, Rule
 from fmzip.projection import Affine
 from fmzip.reference import decode, encode, gf2
+from fmzip_hw.planesize import PlaneSize
 
 _PIXELS = (((12, 200), (9, 90)), ((3, 0), (40, 130)))
 # Inputs of each stored plane: plane b of channel c is input 8 c + b.
@@ -116,9 +117,10 @@ def planes_area() -> str:
         for row in load_result(path.name)["rows"]:
             name = row["component"]
             for values in (16, 64):
-                passes = values * 4 // fmt.BLOCK
                 # A position's cycles over its values, see Gf2Encoder and Gf2Decoder.
-                cycles = passes / fmt.BLOCK if name == "gf2-encoder" else passes
+                planes = values * 4
+                encodes = name == "gf2-encoder"
+                cycles = planes / 64 if encodes else fmt.ceil_div(planes, PlaneSize().adders)
                 rows.append((
                     name, row["part"], row["seed"], row["lut4"], row["ff"], row["ebr"], row["dsp"],
                     f"{row['fmax_mhz']:.1f}", values, f"{cycles:g}",

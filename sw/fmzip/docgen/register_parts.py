@@ -43,8 +43,8 @@ def fault_table() -> str:
         regs.Fault.TILES_CRC: "the CRC-32 of the tiles does not match",
         regs.Fault.INDEX: "the tile index does not ascend from 0 to the payload's size",
         regs.Fault.CONFIG: f"more than {regs.MAX_TILES} tiles, or a coder that is not built in",
-        regs.Fault.STATES: "coders RANS and HUFFMAN: tables or codes are not the frame's, or the "
-        "tiles are damaged",
+        regs.Fault.STATES: "coders RANS, HUFFMAN and GF2: what was loaded is not the frame's, or "
+        "the tiles are damaged",
     }
     lines = ["| value | name | meaning |", "|---|---|---|"]
     lines += [f"| {f.value} | `{f.name}` | {meanings[f]} |" for f in regs.Fault]
@@ -82,6 +82,24 @@ def projection_table() -> str:
     return "\n".join(lines)
 
 
+def plane_table() -> str:
+    """Memories behind the window of planes."""
+    meanings = {
+        regs.PlaneKind.WEIGHTS: "32 inputs, lowest first; part 0 and 1: those that have the weight "
+        "1, 2 and 3: those that have -1",
+        regs.PlaneKind.THRESHOLDS: "16 bits; with `xor` the constant",
+        regs.PlaneKind.RANGES: "bias in bits 0 to 8, top in bits 16 to 23",
+        regs.PlaneKind.RULE: "bit 0: 1 for `xor`",
+        regs.PlaneKind.INTEGERS: "two integers in 12 bits from bits 0 and 16 on",
+        regs.PlaneKind.OFFSETS: "32 bits",
+        regs.PlaneKind.SHIFT: "of all sums",
+    }
+    lines = ["| bits 24 to 27 | memory | index | word |", "|---|---|---|---|"]
+    for kind, index in regs.PLANE_INDEX.items():
+        lines.append(f"| {kind.value} | `{kind.name}` | {index} | {meanings[kind]} |")
+    return "\n".join(lines)
+
+
 def replay_table() -> str:
     """Values of the field ``kind``."""
     meanings = {
@@ -102,6 +120,7 @@ def windows() -> str:
         (regs.STAGE, "stage", "eight bytes per beat, the first `lanes` of which are values"),
         (regs.TABLES, "tables", "coder RANS: the string of the tables, to be written in order"),
         (regs.PROJECTIONS, "projections", "coder HUFFMAN: matrices and codes, see below"),
+        (regs.PLANES, "planes", "coder GF2: layers and integers, see below"),
         (regs.MEMORY, "memory", "the DRAM, for checks; pairs of words, the lower one first"),
     )
     lines = ["| address | window | holds |", "|---|---|---|"]

@@ -50,6 +50,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "register-fields": register_parts.register_fields,
     "fault-table": register_parts.fault_table,
     "projection-table": register_parts.projection_table,
+    "plane-table": register_parts.plane_table,
     "replay-table": register_parts.replay_table,
     "counter-table": register_parts.counter_table,
     "hello": register_parts.hello,

@@ -15,7 +15,7 @@ from fmzip.experiments import metrics, traffic
 from fmzip.experiments.checkpoint import Arrays
 from fmzip.experiments.entries import Entry
 from fmzip.experiments.evaluate import FLOAT, INT8, Task, logits_key, size_key
-from fmzip.format import BLOCK, DEFAULT_BURST_BYTES, VALUE_PLANES, FrameConfig
+from fmzip.format import BLOCK, DEFAULT_BURST_BYTES, VALUE_PLANES, FrameConfig, ceil_div
 from fmzip.gf2 import BinaryLayer, PlaneCoding, Rule
 from fmzip.projection import ProjectionCoding, projection_transform
 from fmzip_models import fold
@@ -294,8 +294,14 @@ def _layer_work(layer: BinaryLayer, positions: float) -> energy.PlaneWork:
 
 
 def _cycles_per_value(frames: "dict[str, FrameConfig] | Any") -> float:
-    """Cycles of encoder or decoder at 8 lanes while nothing is waited for: beats and tile gaps."""
-    cycles = sum(f.slots + TILE_GAP * (f.tiles - 1) for f in frames.values())
+    """Cycles of encoder or decoder at 8 lanes while nothing is waited for: beats and tile gaps.
+
+    With the coder GF2 those of the encoder, which makes an eight of planes a cycle.
+    """
+    cycles = sum(
+        f.slots * ceil_div(f.components, BLOCK) if f.gf2 else f.slots + TILE_GAP * (f.tiles - 1)
+        for f in frames.values()
+    )
     return cycles * (BLOCK // 8) / sum(f.values for f in frames.values())
 
 
