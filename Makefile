@@ -4,10 +4,13 @@ PY := $(VENV)/bin/python
 FMZIP := $(VENV)/bin/fmzip
 CIFAR := --model $(FMZIP_DATA)/realdata.py:cifar_resnet20
 LEARNING := $(CIFAR) --images $(FMZIP_DATA)/cifar10_train4000.npz --calibration 4000 --bits 1.9
+PLANES := $(CIFAR) --images $(FMZIP_DATA)/cifar10_train4000.npz --calibration 4000
+SQUEEZE := --model $(FMZIP_DATA)/realdata.py:squeezenet1_0 --images $(FMZIP_DATA)/photos --calibration 250
+SQUEEZED := --maps features.3.squeeze_activation,features.4.squeeze_activation --scales mse --batch 16
 REAL := --model resnet18 --weights $(FMZIP_DATA)/resnet18.safetensors --images $(FMZIP_DATA)/photos
 BUDGETS := kl=0.03,kl=0.04,kl=0.05,lossless
 SOME := dctcm,dctcm-width,bits4,zvc,rle,ebpc,zstd,entropy
-OTHERS := ulx3s-85f-fmz ulx3s-85f-pcavlc ulx3s-45f ulx3s-12f icesugar-pro icepi-zero ecpix5-85f orangecrab-25f orangecrab-85f
+OTHERS := ulx3s-85f-fmz ulx3s-85f-pcavlc ulx3s-85f-gf2 ulx3s-45f ulx3s-12f icesugar-pro icepi-zero ecpix5-85f orangecrab-25f orangecrab-85f
 # Workers of the tests run PyTorch side by side: threads that spin while they wait slow each other.
 export OMP_WAIT_POLICY := PASSIVE
 
@@ -67,25 +70,35 @@ results: setup  ## run again what the README's tables show (FMZIP_DATA=... names
 	mkdir -p docs/results
 	$(FMZIP) hil --codec dctcm --json docs/results/hil-digits-dctcm.json
 	$(FMZIP) hil --codec dctcm-width --json docs/results/hil-digits-dctcm-width.json
-	$(if $(FMZIP_DATA),$(FMZIP) hil $(REAL) --codec dctcm --json docs/results/hil-resnet18-dctcm.json)
-	$(if $(FMZIP_DATA),$(FMZIP) hil $(REAL) --codec dctcm-width --json docs/results/hil-resnet18-dctcm-width.json)
-	$(if $(FMZIP_DATA),$(PY) bench/reference.py --json docs/results/bench-reference.json)
-	$(if $(FMZIP_DATA),$(FMZIP) measure $(REAL) --codec $(SOME) --steps 0.05,0.1,0.15,0.25,0.35,0.5 --json docs/results/measure-resnet18.json)
-	$(if $(FMZIP_DATA),mkdir -p build/codecs && $(FMZIP) allocate $(REAL) --budget $(BUDGETS) -o build/codecs/resnet18.toml)
-	$(if $(FMZIP_DATA),$(FMZIP) measure $(REAL) --codec $$(ls build/codecs/resnet18-*.toml | paste -sd,),zstd,entropy --json docs/results/measure-resnet18-fmz.json)
-	$(if $(FMZIP_DATA),$(FMZIP) hil $(REAL) --limit 10 --codec build/codecs/resnet18-kl0.05.toml --json docs/results/hil-resnet18-fmz.json)
-	$(if $(FMZIP_DATA),$(FMZIP) measure $(REAL) --codec pcavlc,pcavlc-2x2,entropy --steps 0.07,0.11,0.18 --json docs/results/measure-resnet18-projections.json)
-	$(if $(FMZIP_DATA),$(FMZIP) hil $(REAL) --limit 1 --codec pcavlc --step 0.11 --json docs/results/hil-resnet18-pcavlc.json)
-	$(if $(FMZIP_DATA),$(FMZIP) train-projection $(REAL) --calibration 250 --fold 0 --bits 2.65 -o build/codecs/resnet18-cap-0.toml)
-	$(if $(FMZIP_DATA),$(FMZIP) train-projection $(REAL) --calibration 250 --fold 1 --bits 2.65 --epochs 4 -o build/codecs/resnet18-cap-1.toml)
-	$(if $(FMZIP_DATA),for fold in 0 1; do $(FMZIP) measure $(REAL) --calibration 250 --fold $$fold --codec build/codecs/resnet18-cap-$$fold.toml --json docs/results/measure-resnet18-cap-$$fold.json || exit 1; done)
-	$(if $(FMZIP_DATA),$(FMZIP) train-projection $(LEARNING) --batch 32 --rate 2e-3 --epochs 8 -o build/codecs/cifar_resnet20-cap.toml)
-	$(if $(FMZIP_DATA),$(FMZIP) train-projection $(LEARNING) --epochs 0 --name plain -o build/codecs/cifar_resnet20-plain.toml)
-	$(if $(FMZIP_DATA),$(FMZIP) measure $(CIFAR) --images $(FMZIP_DATA)/cifar10_test1000.npz --codec build/codecs/cifar_resnet20-plain.toml,build/codecs/cifar_resnet20-cap.toml --json docs/results/measure-cifar_resnet20-cap.json)
-	$(if $(FMZIP_DATA),$(FMZIP) hil $(REAL) --limit 1 --codec build/codecs/resnet18-cap-0.toml --json docs/results/hil-resnet18-cap.json)
-	$(if $(FMZIP_DATA),for net in resnet50 squeezenet1_0 mobilenet_v2_uint8; do $(FMZIP) measure --model $(FMZIP_DATA)/realdata.py:$$net --images $(FMZIP_DATA)/photos --limit 100 --codec $(SOME) --json docs/results/measure-$$net.json || exit 1; done)
-	$(if $(FMZIP_DATA),$(FMZIP) measure $(CIFAR) --images $(FMZIP_DATA)/cifar10_test1000.npz --codec $(SOME) --json docs/results/measure-cifar_resnet20.json)
-	for part in encoder decoder fmz-encoder fmz-decoder projection pcavlc-encoder pcavlc-decoder huffman raster-to-wire wire-to-raster; do $(FMZIP) area --component $$part --json docs/results/area-$$part.json || exit 1; done
+ifdef FMZIP_DATA
+	$(FMZIP) hil $(REAL) --codec dctcm --json docs/results/hil-resnet18-dctcm.json
+	$(FMZIP) hil $(REAL) --codec dctcm-width --json docs/results/hil-resnet18-dctcm-width.json
+	$(PY) bench/reference.py --json docs/results/bench-reference.json
+	$(FMZIP) measure $(REAL) --codec $(SOME) --steps 0.05,0.1,0.15,0.25,0.35,0.5 --json docs/results/measure-resnet18.json
+	mkdir -p build/codecs && $(FMZIP) allocate $(REAL) --budget $(BUDGETS) -o build/codecs/resnet18.toml
+	$(FMZIP) measure $(REAL) --codec $$(ls build/codecs/resnet18-*.toml | paste -sd,),zstd,entropy --json docs/results/measure-resnet18-fmz.json
+	$(FMZIP) hil $(REAL) --limit 10 --codec build/codecs/resnet18-kl0.05.toml --json docs/results/hil-resnet18-fmz.json
+	$(FMZIP) measure $(REAL) --codec pcavlc,pcavlc-2x2,entropy --steps 0.07,0.11,0.18 --json docs/results/measure-resnet18-projections.json
+	$(FMZIP) hil $(REAL) --limit 1 --codec pcavlc --step 0.11 --json docs/results/hil-resnet18-pcavlc.json
+	$(FMZIP) train-projection $(REAL) --calibration 250 --fold 0 --bits 2.65 -o build/codecs/resnet18-cap-0.toml
+	$(FMZIP) train-projection $(REAL) --calibration 250 --fold 1 --bits 2.65 --epochs 4 -o build/codecs/resnet18-cap-1.toml
+	for fold in 0 1; do $(FMZIP) measure $(REAL) --calibration 250 --fold $$fold --codec build/codecs/resnet18-cap-$$fold.toml --json docs/results/measure-resnet18-cap-$$fold.json || exit 1; done
+	$(FMZIP) train-projection $(LEARNING) --batch 32 --rate 2e-3 --epochs 8 -o build/codecs/cifar_resnet20-cap.toml
+	$(FMZIP) train-projection $(LEARNING) --epochs 0 --name plain -o build/codecs/cifar_resnet20-plain.toml
+	$(FMZIP) measure $(CIFAR) --images $(FMZIP_DATA)/cifar10_test1000.npz --codec build/codecs/cifar_resnet20-plain.toml,build/codecs/cifar_resnet20-cap.toml --json docs/results/measure-cifar_resnet20-cap.json
+	$(FMZIP) hil $(REAL) --limit 1 --codec build/codecs/resnet18-cap-0.toml --json docs/results/hil-resnet18-cap.json
+	for bits in 4 3 2; do $(FMZIP) train-gf2 $(PLANES) --bits $$bits --epochs $$((8 - 2 * bits)) -o build/codecs/gf2-$${bits}bits.toml || exit 1; done
+	$(FMZIP) measure $(CIFAR) --images $(FMZIP_DATA)/cifar10_test1000.npz --batch 32 --codec build/codecs/gf2-4bits.toml,build/codecs/gf2-3bits.toml,build/codecs/gf2-2bits.toml --json docs/results/measure-cifar_resnet20-gf2.json
+	for bits in 3 2; do $(FMZIP) train-gf2 $(PLANES) --bits $$bits --epochs $$((8 - 2 * bits)) --entropy --name gf2-coded -o build/codecs/gf2-$${bits}bits-coded.toml || exit 1; done
+	$(FMZIP) measure $(CIFAR) --images $(FMZIP_DATA)/cifar10_test1000.npz --batch 32 --codec build/codecs/gf2-3bits-coded.toml,build/codecs/gf2-2bits-coded.toml --json docs/results/measure-cifar_resnet20-gf2-coded.json
+	for form in popcount xor; do $(FMZIP) train-gf2 $(PLANES) --bits 3 --epochs 2 --form $$form --name gf2-$$form -o build/codecs/gf2-$$form.toml && $(FMZIP) measure $(CIFAR) --images $(FMZIP_DATA)/cifar10_test1000.npz --batch 32 --codec build/codecs/gf2-$$form.toml --json docs/results/measure-cifar_resnet20-gf2-$$form.json || exit 1; done
+	$(FMZIP) hil $(CIFAR) --images $(FMZIP_DATA)/cifar10_test1000.npz --limit 1 --codec build/codecs/gf2-4bits.toml --json docs/results/hil-cifar_resnet20-gf2.json
+	for fold in 0 1; do $(FMZIP) train-gf2 $(SQUEEZE) $(SQUEEZED) --fold $$fold --bits 4 --side 2 --epochs 8 -o build/codecs/squeezenet-gf2-$$fold.toml && $(FMZIP) measure $(SQUEEZE) --fold $$fold --codec build/codecs/squeezenet-gf2-$$fold.toml --json docs/results/measure-squeezenet1_0-gf2-$$fold.json || exit 1; done
+	$(FMZIP) hil $(SQUEEZE) --limit 1 --codec build/codecs/squeezenet-gf2-0.toml --json docs/results/hil-squeezenet1_0-gf2.json
+	for net in resnet50 squeezenet1_0 mobilenet_v2_uint8; do $(FMZIP) measure --model $(FMZIP_DATA)/realdata.py:$$net --images $(FMZIP_DATA)/photos --limit 100 --codec $(SOME) --json docs/results/measure-$$net.json || exit 1; done
+	$(FMZIP) measure $(CIFAR) --images $(FMZIP_DATA)/cifar10_test1000.npz --codec $(SOME) --json docs/results/measure-cifar_resnet20.json
+endif
+	for part in encoder decoder fmz-encoder fmz-decoder projection pcavlc-encoder pcavlc-decoder huffman gf2-encoder gf2-decoder raster-to-wire wire-to-raster; do $(FMZIP) area --component $$part --json docs/results/area-$$part.json || exit 1; done
 	for lanes in 4 2; do for part in encoder decoder; do $(FMZIP) area --component $$part --lanes $$lanes --json docs/results/area-$$part-$$lanes.json || exit 1; done; done
 	$(FMZIP) docs
 
