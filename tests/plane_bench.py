@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 from amaranth.hdl import Module
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import Out
-from tests.codec_bench import KINDS, Case, value_map, wire_blocks
-from tests.rans_bench import random_tables
+from tests.codec_bench import KINDS, Case, value_map, wire_beats
+from tests.rans_bench import parted, random_tables
 
 from fmzip.format import (
     BLOCK,
@@ -25,7 +25,6 @@ from fmzip.format import (
 from fmzip.reference import planes
 from fmzip.tables import Coding, Diffusion
 from fmzip_hw.planes import PlaneCoder
-from fmzip_hw.positions import WORD
 from fmzip_hw.stream import CreditFifo
 
 
@@ -34,19 +33,19 @@ class QueuedCoder(wiring.Component):
 
     latency = 1 + PlaneCoder.latency + CreditFifo.latency
 
-    def __init__(self) -> None:
-        self._coder = PlaneCoder()
+    def __init__(self, lanes: int = BLOCK) -> None:
+        self._coder, self.lanes = PlaneCoder(lanes), lanes
         own = {"free", "leave", "ends", "o_valid", "o", "slot", "sets"}
         members = self._coder.signature.members
         super().__init__({
             **{name: member for name, member in members.items() if name not in own},
-            "o": Out(stream.Signature(WORD)),
+            "o": Out(stream.Signature(data.ArrayLayout(8, lanes))),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.coder = coder = self._coder
-        m.submodules.out = out = CreditFifo(WORD, depth=32)
+        m.submodules.out = out = CreditFifo(self.o.payload.shape(), depth=32)
         wiring.connect(m, wiring.flipped(self.i), coder.i)
         wiring.connect(m, out.o, wiring.flipped(self.o))
         m.d.comb += [
@@ -73,16 +72,18 @@ def _whole(z: np.ndarray, config: FrameConfig) -> np.ndarray:
     return planes.to_slots(z, replace(config, transform=Transform.BYPASS))
 
 
-def coder_slots(case: Case, diffusion: Diffusion) -> np.ndarray:
+def coder_slots(case: Case, diffusion: Diffusion, lanes: int = BLOCK) -> np.ndarray:
     """z of each slot of the frame; with nibbles both slots of a group have it in full."""
     twice = 2 if case.config.transform == Transform.NIBBLES else 1
     return np.concatenate([
         _whole(np.concatenate([numbers_of(case, tile, diffusion)] * twice), case.config)
         for tile in case.config.iter_tiles()
-    ])  # fmt: skip
+    ]).reshape(-1, lanes)  # fmt: skip
 
 
-def decoder_slots(case: Case, diffusion: Diffusion, raw: list[bool]) -> list[int]:
+def decoder_slots(
+    case: Case, diffusion: Diffusion, raw: list[bool], lanes: int = BLOCK
+) -> list[int]:
     """The slots that an entropy decoder puts out, as payloads: z, last, raw."""
     payloads = []
     for tile, is_raw in zip(case.config.iter_tiles(), raw, strict=True):
@@ -91,10 +92,10 @@ def decoder_slots(case: Case, diffusion: Diffusion, raw: list[bool]) -> list[int
         part = [int.from_bytes(slot.tobytes(), "little") | is_raw << 65 for slot in slots]
         part[-1] |= 1 << 64
         payloads += part
-    return payloads
+    return parted(payloads, lanes)
 
 
-def decoded_beats(case: Case, diffusion: Diffusion) -> list[int]:
+def decoded_beats(case: Case, diffusion: Diffusion, lanes: int = BLOCK) -> list[int]:
     """The beats that a decoder puts out, as payloads: data, keep, last; 0 without a channel."""
     payloads = []
     for tile in case.config.iter_tiles():
@@ -105,10 +106,10 @@ def decoded_beats(case: Case, diffusion: Diffusion) -> list[int]:
         rows = {"height": shape[0], "width": shape[1], "tile_rows": shape[0], "tile_cols": shape[1]}
         whole = Case(case.name, replace(case.config, **rows), values)
         part = [
-            int.from_bytes(bytes(beat), "little") | ((1 << len(beat)) - 1) << 8 * BLOCK
-            for beat in wire_blocks(whole)
+            int.from_bytes(bytes(beat), "little") | ((1 << len(beat)) - 1) << 8 * lanes
+            for beat in wire_beats(whole, lanes)
         ]
-        part[-1] |= 1 << 9 * BLOCK
+        part[-1] |= 1 << 9 * lanes
         payloads += part
     return payloads
 

@@ -11,6 +11,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fmzip.format import (
+    BLOCK,
     CONTEXTS,
     ESCAPE,
     PLANES,
@@ -39,25 +40,25 @@ class SequencedEncoder(wiring.Component):
     """A ``RansEncoder`` with a stream of slots in front of it, as far away as the planes are."""
 
     way = 9  # cycles from `enter` to the slot
-    tile_gap = RansEncoder.tile_gap + way
 
-    def __init__(self, depth: int):
-        self._depth = depth
+    def __init__(self, depth: int, lanes: int = BLOCK):
+        self._encoder, self.lanes = RansEncoder(depth, lanes), lanes
+        self.tile_gap = self._encoder.tile_gap + self.way
         super().__init__({
             "head": In(HeadLayout),
             "start": In(1),
             "context": In(ContextWrite),
             "entry": In(EntryWrite),
             "limit": In(LimitWrite),
-            "i": In(stream.Signature(data.ArrayLayout(8, 8))),
-            "o": Out(stream.Signature(word_layout(8))),
+            "i": In(stream.Signature(data.ArrayLayout(8, lanes))),
+            "o": Out(stream.Signature(word_layout(lanes))),
             "done": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.encoder = encoder = RansEncoder(self._depth)
-        m.submodules.sequencer = sequencer = SlotSequencer(RansEncoder.loop)
+        m.submodules.encoder = encoder = self._encoder
+        m.submodules.sequencer = sequencer = SlotSequencer(RansEncoder.loop, lanes=self.lanes)
         wiring.connect(m, encoder.o, wiring.flipped(self.o))
         m.d.comb += [
             *(getattr(encoder, name).eq(getattr(self, name))
@@ -172,6 +173,23 @@ def tile_words(data: bytes, mode: TileMode, config: FrameConfig) -> list[int]:
     return [w | (n == len(words) - 1) << 64 | mode << 65 for n, w in enumerate(words)]
 
 
+def parted(payloads: list[int], lanes: int) -> list[int]:
+    """Payloads of ``lanes`` bytes in place of those of 8: data, last, raw; 8 bytes may come alone.
+
+    ``last`` is with the last part only, ``raw`` with each.
+    """
+    if lanes == BLOCK:
+        return payloads
+    data, out = (1 << 8 * lanes) - 1, []
+    for payload in payloads:
+        last, raw = payload >> 64 & 1, payload >> 65 & 1
+        for at in range(0, BLOCK, lanes):
+            ends = last and at + lanes == BLOCK
+            flags = ends << 8 * lanes | raw << 8 * lanes + 1
+            out.append(payload >> 8 * at & data | flags)
+    return out
+
+
 @dataclass
 class Stream:
     """Tiles of a frame, as symbols, as slots, and as words.
@@ -188,6 +206,12 @@ class Stream:
     slots: list[int] = field(default_factory=list)
     masks: list[int] = field(default_factory=list)
     modes: list[TileMode] = field(default_factory=list)
+
+    def parted(self, lanes: int) -> "Stream":
+        """The same for fewer lanes."""
+        flags = 3 << 8 * lanes
+        masks = [mask | flags for mask in parted(self.masks, lanes)]
+        return Stream(parted(self.words, lanes), parted(self.slots, lanes), masks, self.modes)
 
     def add(
         self, config: FrameConfig, tables: Tables, rows: int, cols: int, z: np.ndarray, raw: bool

@@ -46,11 +46,11 @@ def test_the_command_knows_every_component() -> None:
     assert named == (*area.COMPONENTS, "all")
 
 
-def test_components_of_fewer_lanes_are_those_of_blocks() -> None:
+def test_components_of_fewer_lanes_are_those_of_dctcm_and_fmz() -> None:
     assert area.components(8) == tuple(area.COMPONENTS)
-    assert area.components(2) == ("encoder", "decoder")
-    with pytest.raises(ValueError, match="only dctcm has less than 8 lanes, not 2"):
-        area.COMPONENTS["fmz-encoder"](2)
+    assert area.components(2) == ("encoder", "decoder", "fmz-encoder", "fmz-decoder")
+    with pytest.raises(ValueError, match="only dctcm and fmz have less than 8 lanes, not 2"):
+        area.COMPONENTS["pcavlc-encoder"](2)
 
 
 def test_a_report_becomes_figures() -> None:

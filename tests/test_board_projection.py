@@ -13,6 +13,7 @@ from tests.damage import with_tiles
 from tests.huffman_bench import projection_case
 from tests.projection_cases import fitting_coding, frame, map_of, random_coding
 
+from fmzip import regs
 from fmzip.device import Device
 from fmzip.errors import FormatError
 from fmzip.format import TileMode, Transform, default_projection_tile
@@ -123,3 +124,15 @@ def test_what_a_board_cannot_hold_is_said(device: Device) -> None:
     config = frame(coding, (256, 9, 9), Transform.PROJECTION)
     with pytest.raises(ValueError, match="symbols, the board holds 15360"):
         device.encode(map_of(rng, config), config, coding=coding)
+
+
+def test_a_coder_that_is_not_there_is_a_fault_of_the_board() -> None:
+    config = case_of(1).config
+    with Device("vboard:?lanes=2") as narrow:
+        with pytest.raises(ValueError, match="built without the coder huffman"):
+            narrow.check(config)
+        narrow.write_words(regs.REGISTER["head"].address, config.static_head())
+        control = regs.REGISTER["control"].address
+        narrow.write_words(control, regs.value_of("control", {"write": 1}).to_bytes(4, "little"))
+        status = int.from_bytes(narrow.read_words(regs.REGISTER["status"].address, 1), "little")
+        assert regs.fields_of("status", status)["fault"] == regs.Fault.CONFIG

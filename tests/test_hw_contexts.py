@@ -16,9 +16,9 @@ from fmzip_hw.slots import SlotSequencer
 class Walk(Elaboratable):
     """Sequencer and former, with what the bench needs to set tokens in time."""
 
-    def __init__(self, feedback: int):
-        self.former = ContextFormer(feedback)
-        self.sequencer = SlotSequencer(self.former.loop)
+    def __init__(self, feedback: int, lanes: int):
+        self.former = ContextFormer(feedback, lanes)
+        self.sequencer = SlotSequencer(self.former.loop, lanes=lanes)
 
     def elaborate(self, platform):
         m = Module()
@@ -32,9 +32,9 @@ class Walk(Elaboratable):
         return m
 
 
-@pytest.mark.parametrize("feedback", [5, 7, 10])
-def test_statistics_are_those_of_the_contexts_under_any_stalls(feedback: int) -> None:
-    dut = Walk(feedback)
+@pytest.mark.parametrize(("feedback", "lanes"), [(5, 8), (7, 4), (10, 8), (7, 2)])
+def test_statistics_are_those_of_the_contexts_under_any_stalls(feedback: int, lanes: int) -> None:
+    dut = Walk(feedback, lanes)
     former, sequencer = dut.former, dut.sequencer
 
     async def bench(ctx):
@@ -53,8 +53,8 @@ def test_statistics_are_those_of_the_contexts_under_any_stalls(feedback: int) ->
             for rows, cols in positions_of(config):
                 symbols = random_symbols(config, rows, cols, generator)
                 found = coded(config, tables, cols, symbols)
-                statistics += found.statistics.tolist()
-                tokens += found.tokens.tolist()
+                statistics += found.statistics.reshape(-1, lanes).tolist()
+                tokens += found.tokens.reshape(-1, lanes).tolist()
             await begin(ctx, sequencer, config)
             begun: list[int] = []  # cycle of each slot
             now = asked = told = 0
@@ -65,7 +65,7 @@ def test_statistics_are_those_of_the_contexts_under_any_stalls(feedback: int) ->
                 else:
                     ctx.set(sequencer.step, 0)
                 if asked < len(begun) and begun[asked] + former.latency == now:
-                    got = split(ctx.get(Value.cast(former.o)), 5, 8, signed=False)
+                    got = split(ctx.get(Value.cast(former.o)), 5, lanes, signed=False)
                     assert got == statistics[asked], f"{config}: slot {asked}"
                     asked += 1
                 if told < len(begun) and begun[told] + feedback == now:

@@ -27,8 +27,8 @@ from fmzip_hw.tables import TableLoader
 class Decoder(Elaboratable):
     """A decoder and what loads its tables."""
 
-    def __init__(self):
-        self.loader, self.decoder = TableLoader(), RansDecoder()
+    def __init__(self, lanes: int = 8):
+        self.loader, self.decoder, self.lanes = TableLoader(), RansDecoder(lanes), lanes
 
     def elaborate(self, platform):
         m = Module()
@@ -43,19 +43,23 @@ async def check(
 ) -> Transfer:
     """Decode a frame and compare its slots."""
     await begin(ctx, dut, config)
-    seen = await transfer(
-        ctx, dut, stream.words, len(stream.slots), quiet=RansDecoder.settle, **options
-    )
+    seen = await transfer(ctx, dut, stream.words, len(stream.slots), quiet=dut.settle, **options)
     for n, (got, slot, mask) in enumerate(zip(seen.taken, stream.slots, stream.masks, strict=True)):
         assert got & mask == slot, f"{config}: slot {n}: {got & mask:#x}, not {slot:#x}"
     assert not ctx.get(dut.broken), f"{config}: broken"
     return seen
 
 
-@pytest.mark.parametrize("transform", PLANES)
-def test_frame_after_frame_equals_the_reference_under_any_stalls(transform: Transform) -> None:
-    top = Decoder()
+@pytest.mark.parametrize(
+    ("transform", "lanes"),
+    [*((transform, 8) for transform in PLANES), (Transform.BYPASS, 2), (Transform.NIBBLES, 4)],
+)
+def test_frame_after_frame_equals_the_reference_under_any_stalls(
+    transform: Transform, lanes: int
+) -> None:
+    top = Decoder(lanes)
     configs = [config for config in CONFIGS if config.transform == transform]
+    configs = configs[: 8 if lanes == 8 else 3]
 
     async def bench(ctx):
         rng = random.Random(transform)
@@ -63,16 +67,28 @@ def test_frame_after_frame_equals_the_reference_under_any_stalls(transform: Tran
         await load_tables(ctx, top.loader, tables, configs[0])
         for config in configs:
             for seed in range(2):
-                stream = random_stream(config, tables, seed)
+                stream = random_stream(config, tables, seed).parted(lanes)
                 feed, drain = rng.choice([*PATTERNS]), rng.choice([*PATTERNS, SHY])
                 await check(ctx, top.decoder, config, stream, feed=feed, drain=drain)
 
     simulate(top, bench)
 
 
-@pytest.mark.parametrize(("channels", "lost"), [(64, 0), (128, 0), (24, RansDecoder.loop - 3)])
-def test_a_slot_per_cycle_but_for_planes_of_few_groups(channels: int, lost: int) -> None:
-    top = Decoder()
+@pytest.mark.parametrize(
+    ("channels", "lost", "lanes"),
+    [
+        (64, 0, 8),
+        (128, 0, 8),
+        (24, RansDecoder.loop - 3, 8),
+        (32, 0, 4),
+        (24, RansDecoder.loop - 6, 4),
+        (16, 0, 2),
+    ],
+)
+def test_a_slot_per_cycle_but_for_planes_of_few_groups(
+    channels: int, lost: int, lanes: int
+) -> None:
+    top = Decoder(lanes)
     config = rans_config(Transform.BYPASS, channels, 8, 8, 4, 8)
     rng = random.Random(1)
     tables = random_tables(Transform.BYPASS, rng, statistics=1, limit=14)
@@ -84,11 +100,11 @@ def test_a_slot_per_cycle_but_for_planes_of_few_groups(channels: int, lost: int)
             slots = rows * cols * config.blocks_per_pixel
             z = np.array([[rng.randrange(15) for _ in range(8)] for _ in range(slots)], np.uint8)
             stream.add(config, tables, rows, cols, z, raw=False)
-        seen = await check(ctx, top.decoder, config, stream)
+        seen = await check(ctx, top.decoder, config, stream.parted(lanes))
         gaps = np.diff(seen.taken_at) - 1
-        groups = config.blocks_per_pixel
+        groups = config.blocks_per_pixel * 8 // lanes
         border = 4 * 8 * groups - 1  # between the tiles
-        assert 0 < gaps[border] <= RansDecoder.tile_gap
+        assert 0 < gaps[border] <= top.decoder.tile_gap
         ends = np.arange(len(gaps)) % groups == groups - 1
         assert not gaps[~ends].any()
         ends[border] = False
@@ -97,8 +113,9 @@ def test_a_slot_per_cycle_but_for_planes_of_few_groups(channels: int, lost: int)
     simulate(top, bench)
 
 
-def test_a_tile_may_have_as_many_escapes_as_the_format_allows() -> None:
-    top = Decoder()
+@pytest.mark.parametrize("lanes", [8, 4, 2])
+def test_a_tile_may_have_as_many_escapes_as_the_format_allows(lanes: int) -> None:
+    top = Decoder(lanes)
     config = rans_config(Transform.BYPASS, 64, 9, 8, 8, 8)
     rng = random.Random(1)
     tables = random_tables(Transform.BYPASS, rng, statistics=1, limit=0)
@@ -112,7 +129,7 @@ def test_a_tile_may_have_as_many_escapes_as_the_format_allows() -> None:
 
     async def bench(ctx):
         await load_tables(ctx, top.loader, tables, config)
-        await check(ctx, top.decoder, config, stream)
+        await check(ctx, top.decoder, config, stream.parted(lanes))
 
     simulate(top, bench)
 
@@ -136,7 +153,7 @@ def test_a_damaged_tile_is_noticed() -> None:
             words = list(good.words)
             words[place // 64] ^= 1 << place % 64
             await begin(ctx, top.decoder, config)
-            await transfer(ctx, top.decoder, words, len(good.slots), quiet=RansDecoder.settle)
+            await transfer(ctx, top.decoder, words, len(good.slots), quiet=top.decoder.settle)
             in_escapes = 16 <= place < 64 * escapes
             assert in_escapes or ctx.get(top.decoder.broken), f"bit {place}"
         await check(ctx, top.decoder, config, good)
@@ -165,7 +182,7 @@ def test_damaged_words_cannot_stop_it() -> None:
             slots = sum(r * c for r, c in positions_of(config)) * config.blocks_per_pixel
             await begin(ctx, dut, config)
             seen = await transfer(
-                ctx, dut, words, slots, feed="random", drain="random", quiet=RansDecoder.settle
+                ctx, dut, words, slots, feed="random", drain="random", quiet=top.decoder.settle
             )
             ends = np.cumsum([r * c for r, c in positions_of(config)]) * config.blocks_per_pixel
             lasts = [n + 1 for n, slot in enumerate(seen.taken) if slot >> 64 & 1]

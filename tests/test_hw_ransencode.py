@@ -10,6 +10,7 @@ from tests.codec_bench import Case, abandon, begin
 from tests.rans_bench import (
     CONFIGS,
     SequencedEncoder,
+    parted,
     positions_of,
     random_tables,
     rans_config,
@@ -99,6 +100,7 @@ async def check(
 ) -> Any:  # fmt: skip
     """Code a frame and compare it with the reference, tile by tile."""
     slots, tiles = frame_of(config, tables, seed, list(kinds))
+    slots, tiles = parted(slots, dut.lanes), [parted(tile, dut.lanes) for tile in tiles]
     await begin(ctx, dut, config)
     options = {"deadline": 20_000} | options
     seen = await transfer(ctx, dut, slots, sum(map(len, tiles)), **options)
@@ -110,12 +112,12 @@ async def check(
     return seen
 
 
-def code_frames(seed: int) -> None:
+def code_frames(seed: int, lanes: int = 8, configs: list[FrameConfig] = CONFIGS) -> None:
     """A frame of each configuration, with random tables and stalls."""
-    dut = SequencedEncoder(DEPTH)
+    dut = SequencedEncoder(DEPTH, lanes)
 
     async def bench(ctx):
-        for number, config in enumerate(CONFIGS):
+        for number, config in enumerate(configs):
             choice = random.Random(f"{number} {seed}")
             tables = random_tables(config.transform, choice)
             await write_tables(ctx, dut, tables)
@@ -129,15 +131,21 @@ def test_frames_equal_the_reference_under_any_stalls() -> None:
     code_frames(1)
 
 
+@pytest.mark.parametrize("lanes", [4, 2])
+def test_frames_equal_the_reference_with_fewer_lanes(lanes: int) -> None:
+    code_frames(1, lanes, [CONFIGS[k] for k in {4: (1, 6, 8), 2: (4, 6)}[lanes]])
+
+
 @pytest.mark.soak
+@pytest.mark.parametrize("lanes", [8, 4, 2])
 @pytest.mark.parametrize("seed", range(2, 22))
-def test_many_frames_equal_the_reference_under_any_stalls(seed: int) -> None:
-    code_frames(seed)
+def test_many_frames_equal_the_reference_under_any_stalls(seed: int, lanes: int) -> None:
+    code_frames(seed, lanes)
 
 
-@pytest.mark.parametrize("kind", ["zero", "noise"])
-def test_a_slot_per_cycle_but_for_the_gap_between_tiles(kind: str) -> None:
-    dut = SequencedEncoder(DEPTH)
+@pytest.mark.parametrize(("kind", "lanes"), [("zero", 8), ("noise", 8), ("zero", 4), ("zero", 2)])
+def test_a_slot_per_cycle_but_for_the_gap_between_tiles(kind: str, lanes: int) -> None:
+    dut = SequencedEncoder(DEPTH, lanes)
     config = rans_config(Transform.BYPASS, 64, 3, 30, 1, 30)  # as large as the buffers allow
     tables = random_tables(Transform.BYPASS, random.Random(3))
 
@@ -145,7 +153,7 @@ def test_a_slot_per_cycle_but_for_the_gap_between_tiles(kind: str) -> None:
         await write_tables(ctx, dut, tables)
         seen = await check(ctx, dut, config, tables, 1, (kind,))
         gaps = np.diff(seen.fed_at) - 1
-        assert max(gaps) <= SequencedEncoder.tile_gap
+        assert max(gaps) <= dut.tile_gap
         if kind == "zero":  # others have escapes, which go one by one
             assert np.count_nonzero(gaps) == 2, "stalled within a tile"
 

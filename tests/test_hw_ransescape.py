@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from tests.rans_bench import parted
 from tests.stream_bench import PATTERNS, SHY, simulate, transfer
 
 from fmzip_hw.ransescape import EscapeMerger
@@ -29,10 +30,10 @@ def payloads(slots: list[list[int]], raw: bool) -> list[int]:
     ]
 
 
-def section(escapes: list[int], count: int | None = None) -> list[int]:
+def section(escapes: list[int], count: int | None = None, lanes: int = 8) -> list[int]:
     """Words of the escape section."""
     data = (len(escapes) if count is None else count).to_bytes(2, "little") + bytes(escapes)
-    return [int.from_bytes(data[k : k + 8], "little") for k in range(0, len(data), 8)]
+    return [int.from_bytes(data[k : k + lanes], "little") for k in range(0, len(data), lanes)]
 
 
 def merged(tile: Tile) -> list[list[int]]:
@@ -42,12 +43,15 @@ def merged(tile: Tile) -> list[list[int]]:
     return [slot if raw else [next(source, 31) if z == 31 else z for z in slot] for slot in slots]
 
 
-@pytest.mark.parametrize("drain", [*PATTERNS, SHY])
-def test_escapes_come_back_slot_by_slot_lane_by_lane(drain: str) -> None:
+@pytest.mark.parametrize(
+    ("drain", "lanes"), [*((drain, 8) for drain in (*PATTERNS, SHY)), ("random", 4), (SHY, 2)]
+)
+def test_escapes_come_back_slot_by_slot_lane_by_lane(drain: str, lanes: int) -> None:
     rng = random.Random(drain)
     tiles = [random_tile(rng, rng.randrange(1, 12), rng.choice([0, 0.1, 1])) for _ in range(25)]
-    taken, wrong, _ = merge(tiles, [section(e) for _, raw, e in tiles if not raw], drain)
-    assert taken == [p for tile in tiles for p in payloads(merged(tile), tile[1])]
+    sections = [section(e, lanes=lanes) for _, raw, e in tiles if not raw]
+    taken, wrong, _ = merge(tiles, sections, drain, lanes)
+    assert taken == parted([p for t in tiles for p in payloads(merged(t), t[1])], lanes)
     assert not wrong
 
 
@@ -86,11 +90,11 @@ def test_further_escapes_of_a_slot_and_words_of_escapes_take_a_cycle(count: int)
 
 
 def merge(
-    tiles: list[Tile], sections: list[list[int]], drain: str
+    tiles: list[Tile], sections: list[list[int]], drain: str, lanes: int = 8
 ) -> tuple[list[int], bool, list[int]]:
     """Payloads that come out, whether ``wrong`` rose, and the cycles in which they came."""
-    dut = EscapeMerger()
-    inputs = [p for slots, raw, _ in tiles for p in payloads(slots, raw)]
+    dut = EscapeMerger(lanes)
+    inputs = parted([p for slots, raw, _ in tiles for p in payloads(slots, raw)], lanes)
     taken: list[int] = []
     taken_at: list[int] = []
     wrong = False

@@ -8,7 +8,7 @@ import pytest
 from tests.stream_bench import PATTERNS, join, run, simulate
 
 from fmzip.format import ESCAPES_MAX, ceil_div, price
-from fmzip_hw.ransjudge import EscapedLayout, EscapeSerial, Judge
+from fmzip_hw.ransjudge import EscapeSerial, Judge, escaped_layout
 
 
 async def judge(
@@ -17,7 +17,7 @@ async def judge(
     """Mode and escapes of a tile, and the flags and symbols that went on."""
     put = []
     ctx.set(dut.sets, sets)
-    for slot in [*slots, *[None] * Judge.latency]:
+    for slot in [*slots, *[None] * dut.latency]:
         ctx.set(dut.valid, slot is not None)
         if slot:
             ctx.set(dut.slot, slot)
@@ -39,7 +39,7 @@ def random_slot(choice: random.Random, escapes: float, last: bool) -> dict[str, 
         "statistics": [choice.randrange(32) for _ in range(8)],
         "tokens": [31 if escape else choice.randrange(31) for escape in flags],
         "escaped": {"symbols": list(choice.randbytes(8)), "flags": join(flags, 1)},
-        "last": last, "upper": choice.randrange(2), "partial": choice.randrange(2),
+        "last": last, "upper": choice.randrange(2), "absent": choice.randrange(2),
     }  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def test_a_tile_is_raw_where_that_is_no_longer_than_its_price() -> None:
             raw, wanted = 0, size + choice.choice([-1, 0, 1, 20])
             for slot in slots:
                 partial = (wanted - raw) % 8 != 0
-                slot["partial"], take = partial, 5 if partial else 8
+                slot["absent"], take = partial, 5 if partial else 8
                 slot["upper"] = raw + take > wanted
                 raw += 0 if slot["upper"] else take
             is_raw, escapes, put = await judge(ctx, dut, slots, min(n, 10))
@@ -89,7 +89,7 @@ def test_a_tile_with_more_than_4095_escapes_is_raw_and_they_end(spare: int) -> N
 
     async def bench(ctx):
         ctx.set(dut.head.channels, 8)
-        full = random_slot(random.Random(1), 1, False) | {"upper": 0, "partial": 0}
+        full = random_slot(random.Random(1), 1, False) | {"upper": 0, "absent": 0}
         symbols = full["escaped"]["symbols"]
         first = full | {"escaped": {"symbols": symbols, "flags": 0xFF >> spare}}
         none = full | {"escaped": {"symbols": symbols, "flags": 0}}
@@ -111,7 +111,7 @@ def test_escapes_come_slot_by_slot_and_lane_by_lane(drain: str) -> None:
     for _ in range(60):
         symbols = choice.randbytes(8)
         flags = choice.choice([0, 0, 255, 1 << choice.randrange(8), choice.getrandbits(8)])
-        slot = EscapedLayout.const({"symbols": list(symbols), "flags": flags})
+        slot = escaped_layout(8).const({"symbols": list(symbols), "flags": flags})
         inputs.append(slot.as_bits())
         outputs += [symbol for lane, symbol in enumerate(symbols) if flags >> lane & 1]
     feed = choice.choice([*PATTERNS])
@@ -120,6 +120,6 @@ def test_escapes_come_slot_by_slot_and_lane_by_lane(drain: str) -> None:
 
 def test_a_slot_takes_a_cycle_or_one_for_each_escape() -> None:
     flags = [0, 1, 0x81, 0xFF, 0, 0x80]
-    inputs = [EscapedLayout.const({"symbols": [0] * 8, "flags": f}).as_bits() for f in flags]
+    inputs = [escaped_layout(8).const({"symbols": [0] * 8, "flags": f}).as_bits() for f in flags]
     seen = run(EscapeSerial(), inputs, 12)
     assert [b - a for a, b in pairwise(seen.fed_at)] == [1, 1, 2, 8, 1]

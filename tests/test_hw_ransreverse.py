@@ -10,35 +10,40 @@ from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
+from tests.rans_bench import parted
 from tests.stream_bench import PATTERNS, SHY, join, transfer
 
 from fmzip.format import Transform
 from fmzip_hw.layout import HeadLayout, word_layout
 from fmzip_hw.ransdrain import RansDrain
-from fmzip_hw.ransreverse import BackwardPass, PassedLayout, TileLayout
+from fmzip_hw.ransreverse import BackwardPass, TileLayout, passed_layout
 from fmzip_hw.tables import EntryWrite
 
-ITEM = data.StructLayout({"slot": PassedLayout, "ends": 1, "tile": TileLayout})
 Symbol = tuple[int, int, bool]  # z, statistic, escape
+
+
+def item_layout(lanes: int) -> data.StructLayout:
+    """A slot, or the end of a tile."""
+    return data.StructLayout({"slot": passed_layout(lanes), "ends": 1, "tile": TileLayout})
 
 
 class Passes(wiring.Component):
     """The two together, with a stream of slots; ``i.payload.ends`` closes a tile."""
 
-    def __init__(self, depth: int):
-        self.depth = depth
+    def __init__(self, depth: int, lanes: int):
+        self.depth, self.lanes = depth * 8 // lanes, lanes
         super().__init__({
             "head": In(HeadLayout),
             "table": In(EntryWrite),
-            "i": In(stream.Signature(ITEM)),
+            "i": In(stream.Signature(item_layout(lanes))),
             "escapes": In(stream.Signature(8)),
-            "o": Out(stream.Signature(word_layout(8))),
+            "o": Out(stream.Signature(word_layout(lanes))),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.passes = passes = BackwardPass(self.depth)
-        m.submodules.drain = drain = RansDrain(2 * self.depth, BackwardPass.in_flight)
+        m.submodules.passes = passes = BackwardPass(self.depth, self.lanes)
+        m.submodules.drain = drain = RansDrain(2 * self.depth, passes.in_flight, self.lanes)
         wiring.connect(m, wiring.flipped(self.escapes), drain.escapes)
         wiring.connect(m, drain.o, wiring.flipped(self.o))
         ends = self.i.payload.ends
@@ -141,32 +146,40 @@ async def feed_tables(ctx: Any, dut: Any, frequencies: list[list[tuple[int, int]
     await ctx.tick().repeat(4)
 
 
-def items(tile: Tile, escapes: int, partial: bool) -> list[int]:
+def items(tile: Tile, escapes: int, channels: int, lanes: int) -> list[int]:
     """The tile as payloads of the input."""
-    result = []
-    for slot, upper in zip(tile.slots, tile.upper, strict=True):
-        passed = PassedLayout.const({
-            "z": [z for z, _, _ in slot], "statistic": [s for _, s, _ in slot],
-            "escape": join([e for _, _, e in slot], 1), "upper": upper, "partial": partial,
-        })  # fmt: skip
-        result.append(ITEM.const({"slot": passed, "ends": 0}).as_bits())
+    result, item = [], item_layout(lanes)
+    for whole, upper in zip(tile.slots, tile.upper, strict=True):
+        for first in range(0, 8, lanes):
+            part = whole[first : first + lanes]
+            absent = (first + lanes > channels) | (first >= channels) << 1
+            passed = passed_layout(lanes).const({
+                "z": [z for z, _, _ in part], "statistic": [s for _, s, _ in part],
+                "escape": join([e for _, _, e in part], 1), "upper": upper, "absent": absent,
+            })  # fmt: skip
+            result.append(item.const({"slot": passed, "ends": 0}).as_bits())
     end = {"ends": 1, "tile": {"raw": tile.raw, "escapes": escapes}}
-    return [*result, ITEM.const(end).as_bits()]
+    return [*result, item.const(end).as_bits()]
 
 
 @pytest.mark.parametrize(
-    ("nibbles", "drain"), [(False, "never"), (True, "random"), (False, "late"), (True, SHY)]
-)
-def test_tiles_equal_the_format_under_any_stalls(nibbles: bool, drain: str) -> None:
+    ("nibbles", "drain", "lanes"),
+    [
+        (False, "never", 8), (True, "random", 8), (False, "late", 8), (True, SHY, 8),
+        (True, "never", 4), (False, "late", 4), (False, "never", 2), (True, SHY, 2),
+    ],
+)  # fmt: skip
+def test_tiles_equal_the_format_under_any_stalls(nibbles: bool, drain: str, lanes: int) -> None:
     choice = random.Random(f"{nibbles} {drain}")
-    dut = Passes(64)
+    dut = Passes(64, lanes)
     frequencies = tables(choice)
     sizes = [1, 2, 9, 10, 11, 60, 5, 20, 21, 64, 33, 1, 40, 64, 64, 12]
+    sizes = sizes if lanes == 8 else [1, 2, 11, 9, 64, 10, 33]
     tiles = [random_tile(choice, nibbles, size) for size in sizes]
 
     async def bench(ctx):
         await feed_tables(ctx, dut, frequencies)
-        for feed in ("never", choice.choice([*PATTERNS])):
+        for feed in ("never", choice.choice([*PATTERNS]))[: 2 if lanes == 8 else 1]:
             burst_log2, channels = choice.randint(3, 6), choice.randint(1, 8)
             transform = Transform.NIBBLES if nibbles else Transform.BYPASS
             ctx.set(
@@ -175,12 +188,13 @@ def test_tiles_equal_the_format_under_any_stalls(nibbles: bool, drain: str) -> N
             inputs, words, escaped = [], [], []
             for tile in tiles:
                 escapes = [z for slot in tile.slots for z, _, escape in slot if escape]
-                inputs += items(tile, len(escapes), channels < 8)
+                inputs += items(tile, len(escapes), channels, lanes)
                 escaped += escapes
                 text = tile_bytes(tile, frequencies, channels, nibbles, 1 << burst_log2)
                 for at in range(0, len(text), 8):
                     word = int.from_bytes(text[at : at + 8], "little")
                     words.append(word | (at + 8 == len(text)) << 64 | tile.raw << 65)
+            words = parted(words, lanes)
             source.append(escaped)
             seen = await transfer(
                 ctx, dut, inputs, len(words), feed=feed, drain=drain, deadline=20_000

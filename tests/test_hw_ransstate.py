@@ -34,34 +34,37 @@ def divisor_of(frequency: int, cumulative: int) -> int:
     }).as_bits()  # fmt: skip
 
 
-@pytest.mark.parametrize("chance", [1.0, 0.7])
-def test_states_advance_and_put_out_bytes_as_the_format_says(chance: float) -> None:
+@pytest.mark.parametrize(("chance", "lanes"), [(1.0, 8), (0.7, 8), (1.0, 4), (1.0, 2)])
+def test_states_advance_and_put_out_bytes_as_the_format_says(chance: float, lanes: int) -> None:
     choice = random.Random(1)
-    dut = RansStates()
+    dut = RansStates(lanes)
+    sets = STATE_SETS * 8 // lanes
 
     async def bench(ctx):
-        states = [[STATE_MIN] * 8 for _ in range(STATE_SETS)]
+        states = [[STATE_MIN] * lanes for _ in range(sets)]
         expected, slots = [], 0
         for n in range(1500):
-            fresh = slots < STATE_SETS or choice.random() < 0.002
+            fresh = slots < sets or choice.random() < 0.002
             taken = choice.random() < chance  # else the states are only read
             low = choice.choice([1, 1, 100, 255])
             symbols = []
-            for _ in range(8):
+            for _ in range(lanes):
                 frequency = min(choice.choice([1, low, choice.randint(1, 255)]), 255)
                 symbols.append((frequency, choice.randint(0, 256 - frequency) & 255))
-            ctx.set(dut.set, slots % STATE_SETS)
+            ctx.set(dut.set, slots % sets)
             ctx.set(dut.valid, taken)
             ctx.set(dut.fresh, fresh)
             divisors = join([divisor_of(*s) for s in symbols], DivisorLayout.size)
             ctx.set(Value.cast(dut.divisors), divisors)
             _, _, put, seen = await ctx.tick().sample(dut.put, Value.cast(dut.states))
-            at = slots % STATE_SETS
-            old = [STATE_MIN] * 8 if fresh else states[at]
+            at = slots % sets
+            old = [STATE_MIN] * lanes if fresh else states[at]
             puts = [taken and x >= 256 * f for x, (f, _) in zip(old, symbols, strict=True)]
             expected.append((join(puts, 1), old))
             if n >= RansStates.latency:
-                assert (put, split(seen, 16, 8, signed=False)) == expected[n - 2], f"slot {n - 2}"
+                assert (put, split(seen, 16, lanes, signed=False)) == expected[n - 2], (
+                    f"slot {n - 2}"
+                )
             if taken:
                 lesser = [x >> 8 if p else x for x, p in zip(old, puts, strict=True)]
                 states[at] = [

@@ -65,9 +65,26 @@ def slots_of(
     return out
 
 
-@pytest.mark.parametrize("loop", [1, 8, 13])
-def test_slots_come_in_wire_order_and_the_same_group_no_sooner_than_the_loop(loop: int) -> None:
-    dut = SlotSequencer(loop)
+def parts_of(
+    slots: list[tuple[Seen, int | None, int | None]], lanes: int
+) -> list[tuple[Seen, int | None, int | None]]:
+    """The same in parts of so many lanes."""
+    parts, out = 8 // lanes, []
+    for slot, ahead, sets in slots:
+        for part in range(parts):
+            group, index, here = (n * parts + part for n in (slot.group, slot.index, slot.here))
+            keep = slot.keep >> lanes * part & (1 << lanes) - 1
+            ends = [e and part == parts - 1 for e in slot[-3:]]
+            one = Seen(slot.plane, group, index, here, *slot[4:9], keep, *ends)
+            out.append((one, None if ahead is None else ahead * parts + part, sets))
+    return out
+
+
+@pytest.mark.parametrize(("loop", "lanes"), [(1, 8), (8, 8), (13, 8), (8, 4), (8, 2)])
+def test_slots_come_in_wire_order_and_the_same_group_no_sooner_than_the_loop(
+    loop: int, lanes: int
+) -> None:
+    dut = SlotSequencer(loop, lanes=lanes)
 
     async def bench(ctx):
         generator = random.Random(loop)
@@ -76,7 +93,7 @@ def test_slots_come_in_wire_order_and_the_same_group_no_sooner_than_the_loop(loo
             for rows, cols in positions_of(config):
                 whole = generator.random() < 0.3
                 planes = 1 if whole and config.planes == 2 else config.planes
-                slots = slots_of(config, rows, cols, planes)
+                slots = parts_of(slots_of(config, rows, cols, planes), lanes)
                 if whole:  # then the rest is not defined
                     slots = [(slot, None, None) for slot, _, _ in slots]
                 tiles.append((whole, slots))
@@ -104,7 +121,7 @@ def test_slots_come_in_wire_order_and_the_same_group_no_sooner_than_the_loop(loo
                 assert got[0] == want[0], f"{config}: slot {n}"
                 assert want[1] in (None, got[1]), f"{config}: slot {n}: ahead"
                 assert want[2] in (None, got[2]), f"{config}: slot {n}: sets"
-            groups = config.blocks_per_pixel
+            groups = config.blocks_per_pixel * 8 // lanes
             closest = min((b - a for a, b in zip(at, at[groups:], strict=False)), default=loop)
             assert closest >= loop, config
 

@@ -39,7 +39,7 @@ from fmzip_hw.synthesis import PREPARE, Part
 def _of_8_lanes(build: Callable[[], wiring.Component]) -> Callable[[int], wiring.Component]:
     def of(lanes: int) -> wiring.Component:
         if lanes != BLOCK:
-            raise ValueError(f"only dctcm has less than {BLOCK} lanes, not {lanes}")
+            raise ValueError(f"only dctcm and fmz have less than {BLOCK} lanes, not {lanes}")
         return build()
 
     return of
@@ -50,8 +50,8 @@ PROJECTION = ProjectionSize(multipliers=16)
 COMPONENTS: dict[str, Callable[[int], wiring.Component]] = {
     "encoder": Encoder,
     "decoder": Decoder,
-    "fmz-encoder": _of_8_lanes(FmzEncoder),
-    "fmz-decoder": _of_8_lanes(FmzDecoder),
+    "fmz-encoder": FmzEncoder,
+    "fmz-decoder": FmzDecoder,
     "pcavlc-encoder": _of_8_lanes(lambda: ProjectionEncoder(PROJECTION)),
     "pcavlc-decoder": _of_8_lanes(lambda: ProjectionDecoder(PROJECTION)),
     "projection": _of_8_lanes(lambda: ProjectionEngine(PROJECTION)),
@@ -66,7 +66,8 @@ COMPONENTS: dict[str, Callable[[int], wiring.Component]] = {
 
 def components(lanes: int) -> tuple[str, ...]:
     """Those that there are with so many values per beat."""
-    return tuple(n for n in COMPONENTS if lanes == BLOCK or n in ("encoder", "decoder"))
+    less = ("encoder", "decoder", "fmz-encoder", "fmz-decoder")
+    return tuple(n for n in COMPONENTS if lanes == BLOCK or n in less)
 
 
 PARTS = {"LFE5U-12F": "--12k", "LFE5U-25F": "--25k", "LFE5U-45F": "--45k", "LFE5U-85F": "--85k"}

@@ -8,17 +8,15 @@ from amaranth.utils import exact_log2
 from fmzip.format import BLOCK
 from fmzip_hw.pipeline import register, register_flag
 
-_BITS = exact_log2(BLOCK)
-
 
 def prefix_counts(m: Module, flags: Value) -> list[Signal]:
-    """How many of the eight ``flags`` are set up to each of them, two cycles later.
+    """How many of up to eight ``flags`` are set up to each of them, two cycles later.
 
     After a reset they are 0: what adds them up need not know whether they are of anything.
     """
-    halves = [_few_counts(m, flags[:4]), _few_counts(m, flags[4:])]
-    upper = [register_flag(m, halves[0][-1] + count) for count in halves[1]]
-    return [*(register_flag(m, count) for count in halves[0]), *upper]
+    lower, upper = _few_counts(m, flags[:4]), _few_counts(m, flags[4:])
+    both = [register_flag(m, lower[-1] + count) for count in upper]
+    return [*(register_flag(m, count) for count in lower), *both]
 
 
 def _few_counts(m: Module, flags: Value) -> list[Signal]:
@@ -35,30 +33,37 @@ def _few_counts(m: Module, flags: Value) -> list[Signal]:
 
 
 class ByteStacker(wiring.Component):
-    """Puts up to 8 bytes per cycle in front of those before, in words that fill from their top.
+    """Puts up to ``lanes`` bytes per cycle in front of those before; words fill from their top.
 
     Words are written as they fill up, the highest bytes of a tile in the first one. Never stalls;
     ``latency`` cycles from the bytes that fill a word to ``write``, and from ``end`` to ``done``.
 
+    Parameters
+    ----------
+    lanes : 2, 4 or 8; also bytes of a word
+
     Members
     -------
-    put : In(8), which bytes are put in front, the one of lane 0 foremost
-    bytes : In(8 x 8)
+    put : In(lanes), which bytes are put in front, the one of lane 0 foremost
+    bytes : In(lanes x 8)
     end : In(1), the tile ends here; not with bytes
     write, bits : Out, write a word; with ``done`` only its upper bytes are there
     done : Out(1), the tile has been written, the word that is written now included
-    offset : Out(3), with ``done``: number of the tile's first byte in the word written last
+    offset : Out, with ``done``: number of the tile's first byte in the word written last
     """
 
-    latency = 5 + _BITS
-
-    put: In(BLOCK)
-    bytes: In(data.ArrayLayout(8, BLOCK))
-    end: In(1)
-    write: Out(1)
-    bits: Out(8 * BLOCK)
-    done: Out(1)
-    offset: Out(_BITS)
+    def __init__(self, lanes: int = BLOCK):
+        self._lanes, self._bits = lanes, exact_log2(lanes)
+        self.latency = 5 + self._bits
+        super().__init__({
+            "put": In(lanes),
+            "bytes": In(data.ArrayLayout(8, lanes)),
+            "end": In(1),
+            "write": Out(1),
+            "bits": Out(8 * lanes),
+            "done": Out(1),
+            "offset": Out(self._bits),
+        })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -66,18 +71,18 @@ class ByteStacker(wiring.Component):
         end = register_flag(m, self.end, 2)
 
         # Free bytes of the word that is being filled, less one: the only loop of the pipeline.
-        free = Signal(_BITS, init=BLOCK - 1)
-        difference = Signal(_BITS + 2)  # two's complement
+        free = Signal(self._bits, init=self._lanes - 1)
+        difference = Signal(self._bits + 2)  # two's complement
         m.d.comb += difference.eq(free - ranks[-1])
-        m.d.sync += free.eq(Mux(end, BLOCK - 1, difference[:_BITS]))
+        m.d.sync += free.eq(Mux(end, self._lanes - 1, difference[: self._bits]))
         full = register_flag(m, difference[-1])
-        after = register(m, difference[:_BITS])
+        after = register(m, difference[: self._bits])
         before = register(m, free)
         end = register_flag(m, end)
 
         # Where in the word each byte belongs; below its lane's rank others are in front of it.
         lanes = [
-            _Lane(byte, valid, register(m, (after + register(m, rank))[:_BITS]))
+            _Lane(byte, valid, register(m, (after + register(m, rank))[: self._bits]))
             for byte, valid, rank in zip(
                 (register(m, byte, 4) for byte in self.bytes),
                 (register_flag(m, flag, 4) for flag in self.put),
@@ -85,20 +90,20 @@ class ByteStacker(wiring.Component):
                 strict=True,
             )
         ]
-        cycles = 1 + _BITS
-        for stage in range(_BITS):
+        cycles = 1 + self._bits
+        for stage in range(self._bits):
             lanes = _exchange(m, lanes, stage)
         full = register_flag(m, full, cycles - 1)
         end = register_flag(m, end, cycles - 1)
         before = register(m, before, cycles - 1)
-        keep = [register(m, k > before) for k in range(BLOCK)]
-        empty = register(m, before == BLOCK - 1)
-        hold = [register(m, (k > before) & ~full) for k in range(BLOCK)]
+        keep = [register(m, k > before) for k in range(self._lanes)]
+        empty = register(m, before == self._lanes - 1)
+        hold = [register(m, (k > before) & ~full) for k in range(self._lanes)]
         full, end = register_flag(m, full), register_flag(m, end)
-        offset = register(m, (before + 1)[:_BITS])
+        offset = register(m, (before + 1)[: self._bits])
 
-        held = Signal(data.ArrayLayout(8, BLOCK), reset_less=True)
-        for k in range(BLOCK):
+        held = Signal(data.ArrayLayout(8, self._lanes), reset_less=True)
+        for k in range(self._lanes):
             byte = lanes[k].byte
             m.d.sync += self.bits[8 * k : 8 * (k + 1)].eq(Mux(keep[k], held[k], byte))
             # Bytes in places that are still free may be anything.
@@ -125,7 +130,7 @@ def _exchange(m: Module, lanes: list[_Lane], stage: int) -> list[_Lane]:
     never ask for the same one.
     """
     result = list(lanes)
-    for low in range(BLOCK):
+    for low in range(len(lanes)):
         high = low | 1 << stage
         if high == low:
             continue

@@ -68,9 +68,9 @@ class Codecs(wiring.Component):
     ----------
     lanes : values per beat
     ring_blocks : of the encoder and decoder of blocks
-    rans : with the coder RANS, which has 8 lanes
+    rans : with the coder RANS
     ring_slots : of its encoder
-    projection : with the coder HUFFMAN, of that size; it has 8 lanes, too
+    projection : with the coder HUFFMAN, of that size; it has 8 lanes
     planes : with the coder GF2, of that size; it has 8 lanes, too
 
     Members
@@ -100,11 +100,9 @@ class Codecs(wiring.Component):
             raise ValueError(f"coder gf2 has {BLOCK} lanes, not {lanes}")
         if projection is not None and lanes != BLOCK:
             raise ValueError(f"coder huffman has {BLOCK} lanes, not {lanes}")
-        if rans and lanes != BLOCK:
-            raise ValueError(f"coder rans has {BLOCK} lanes, not {lanes}")
         exact_log2(ring_blocks)
         self._encoder, self._decoder = Encoder(lanes, ring_blocks), Decoder(lanes, ring_blocks)
-        self._rans = (FmzEncoder(ring_slots), FmzDecoder()) if rans else None
+        self._rans = (FmzEncoder(lanes, ring_slots), FmzDecoder(lanes)) if rans else None
         self._projection = None
         if projection is not None:
             self._projection = ProjectionEncoder(projection), ProjectionDecoder(projection)
@@ -159,7 +157,14 @@ class Codecs(wiring.Component):
             others = others | selected
             name = coder.name.lower()
             m.submodules[f"{name}_encoder"], m.submodules[f"{name}_decoder"] = pair
-            self._use(m, selected, pair[0], pair[0].o, pair[1], pair[1].i, write)
+            written, read = pair[0].o, pair[1].i
+            if self.lanes != BLOCK:
+                m.submodules[f"{name}_joiner"] = wide = WordJoiner(self.lanes)
+                m.submodules[f"{name}_splitter"] = narrow = WordSplitter(self.lanes)
+                wiring.connect(m, written, wide.i)
+                wiring.connect(m, narrow.o, read)
+                written, read = wide.o, narrow.i
+            self._use(m, selected, pair[0], written, pair[1], read, write)
         self._use(m, ~others, encoder, joiner.o, decoder, splitter.i, self.projections)
         m.d.comb += [self.known.eq(known), self.broken.eq(broken)]
         return m

@@ -11,8 +11,6 @@ from fmzip.format import (
     BLOCK,
     CLASS_STARTS,
     CLASSES,
-    POSITION_SLOTS_MAX,
-    ROW_SLOTS_MAX,
     Transform,
 )
 from fmzip_hw.blockcode import unipolar
@@ -20,11 +18,10 @@ from fmzip_hw.layout import HeadLayout
 from fmzip_hw.memory import BlockRam
 from fmzip_hw.pairedtable import paired_tables
 from fmzip_hw.pipeline import register, register_flag
-from fmzip_hw.slots import PLANES_MAX, SlotLayout
+from fmzip_hw.slots import PLANES_MAX, place_layout, position_parts_max, row_parts_max
 from fmzip_hw.tables import STATISTIC_BITS, TOKEN_BITS, ContextWrite
 
 CLASS_BITS = ceil_log2(CLASSES)
-_SIZE = BLOCK * CLASS_BITS  # of the classes of a slot
 
 
 def class_of(token: int, signed: bool) -> int:
@@ -60,40 +57,43 @@ class ContextFormer(wiring.Component):
     Parameters
     ----------
     feedback : cycles from a slot to its tokens, at least ``latency``
+    lanes : 2, 4 or 8; see ``slots`` for what a slot is with less than 8
 
     Members
     -------
     head : In(HeadLayout), constant during a frame
     i_valid : In(1), there is a slot
-    slot : In(SlotLayout), of a tile that is not raw
-    tokens : In(5 x 8), of the slot that came ``feedback`` cycles ago; 31 for a symbol above 30
+    slot : In(place_layout), of a tile that is not raw
+    tokens : In(lanes x 5), of the slot that came ``feedback`` cycles ago; 31 for a symbol above 30
         and for an escape
-    o : Out(5 x 8), statistics of the slot that came ``latency`` cycles ago
+    o : Out(lanes x 5), statistics of the slot that came ``latency`` cycles ago
     write : In(ContextWrite), into the table of contexts; not while slots come
     """
 
     latency = 2 * BlockRam.latency + 1
 
-    def __init__(self, feedback: int):
-        self._feedback = feedback
+    def __init__(self, feedback: int, lanes: int = BLOCK):
+        self._feedback, self._lanes = feedback, lanes
+        self._size = lanes * CLASS_BITS  # of the classes of a slot
         self.loop = feedback + 1
         super().__init__({
             "head": In(HeadLayout),
             "i_valid": In(1),
-            "slot": In(SlotLayout),
-            "tokens": In(data.ArrayLayout(TOKEN_BITS, BLOCK)),
-            "o": Out(data.ArrayLayout(STATISTIC_BITS, BLOCK)),
+            "slot": In(place_layout(lanes)),
+            "tokens": In(data.ArrayLayout(TOKEN_BITS, lanes)),
+            "o": Out(data.ArrayLayout(STATISTIC_BITS, lanes)),
             "write": In(ContextWrite),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.left = left = BlockRam(_SIZE, POSITION_SLOTS_MAX)
-        m.submodules.line = line = BlockRam(_SIZE, ROW_SLOTS_MAX)
-        m.submodules.above = above = BlockRam(2 * _SIZE, POSITION_SLOTS_MAX)
+        size, in_position = self._size, position_parts_max(self._lanes)
+        m.submodules.left = left = BlockRam(size, in_position)
+        m.submodules.line = line = BlockRam(size, row_parts_max(self._lanes))
+        m.submodules.above = above = BlockRam(2 * size, in_position)
         below = []  # the same position's planes 0, 1, 2
         for k in range(PLANES_MAX - 1):
-            ram = BlockRam(_SIZE, POSITION_SLOTS_MAX // (2 if k == 0 else 4))
+            ram = BlockRam(size, in_position // (2 if k == 0 else 4))
             m.submodules[f"plane{k}"] = ram
             below.append(ram)
             m.d.comb += ram.r_addr.eq(self.slot.group)
@@ -104,7 +104,7 @@ class ContextFormer(wiring.Component):
         ]
         for ram in (left, line, above, *below):
             m.d.comb += [ram.r_en.eq(1), ram.r_next.eq(1)]
-        classes = Signal(_SIZE)
+        classes = Signal(size)
         self._store(m, classes, left, line, below)
         contexts = self._contexts(m, classes, left, line, above, below)
         words = paired_tables(m, "table", STATISTIC_BITS, self.write, contexts)
@@ -175,12 +175,12 @@ class ContextFormer(wiring.Component):
         later: list[Value] = []  # N and NW of the next position
         sooner: list[Value] = []
         contexts, plane0 = [], []
-        for lane in range(BLOCK):
+        for lane in range(self._lanes):
             beside = Mux(near_left, _of(recent, lane), _of(left.r_data, lane))
             before = Mux(origin, 0, beside)
             # With two columns it is in the position before this one; the line may not have it yet.
             ahead = Mux(two_cols, beside, _of(line.r_data, lane))
-            n, nw = _of(above.r_data, lane), _of(above.r_data, BLOCK + lane)
+            n, nw = _of(above.r_data, lane), _of(above.r_data, self._lanes + lane)
             sooner.append(ahead)
             later.append(Mux(last, ahead, n))
             c0, c1, c2 = (_of(ram.r_data, lane) for ram in below)

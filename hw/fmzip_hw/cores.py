@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fmzip.format import BLOCK, BLOCK_CODERS, Coder
+from fmzip.format import BLOCK_CODERS, Coder
 from fmzip_hw.decoder import Decoder
 from fmzip_hw.encoder import Encoder
 from fmzip_hw.fmzdecoder import FmzDecoder
@@ -32,7 +32,7 @@ class Codec:
 
 CODECS = {
     "dctcm": Codec(Encoder, Decoder, (2, 4, 8), BLOCK_CODERS),
-    "fmz": Codec(lambda _: FmzEncoder(), lambda _: FmzDecoder(), (BLOCK,), (Coder.RANS,), True),
+    "fmz": Codec(FmzEncoder, FmzDecoder, (2, 4, 8), (Coder.RANS,), True),
 }
 
 

@@ -8,15 +8,14 @@ from amaranth.utils import ceil_log2
 from fmzip.format import (
     BLOCK,
     MULTIPLIER_BITS,
-    POSITION_SLOTS_MAX,
     RANS_FRACTION_BITS,
-    ROW_SLOTS_MAX,
     WEIGHT_BITS,
 )
 from fmzip_hw.adder import AND_NOT, OR, GatedAdder, with_carry
 from fmzip_hw.memory import BlockRam
 from fmzip_hw.multiply import Multiplier
 from fmzip_hw.pipeline import register, register_flag
+from fmzip_hw.slots import position_parts_max, row_parts_max
 
 COEFFICIENT_BITS = 11  # -1020 to 1020
 ERROR_BITS = RANS_FRACTION_BITS + 1  # e, signed
@@ -35,52 +34,63 @@ DiffusionLayout = data.StructLayout({
     "corner": WEIGHT_BITS,
 })  # fmt: skip
 
-# What the quantiser must know of a slot.
-PlaneSlot = data.StructLayout({
-    "unsigned": 1,  # symbols are 0 to 255, else -128 to 127
-    "first_row": 1,  # of the tile
-    "first": 1,  # in the first position of its row
-    "here": ceil_log2(ROW_SLOTS_MAX),  # number of the slot in its row
-    "index": ceil_log2(POSITION_SLOTS_MAX),  # and in its position
-})  # fmt: skip
+
+def plane_slot(lanes: int) -> data.StructLayout:
+    """What the quantiser must know of a slot."""
+    return data.StructLayout({
+        "unsigned": 1,  # symbols are 0 to 255, else -128 to 127
+        "first_row": 1,  # of the tile
+        "first": 1,  # in the first position of its row
+        "here": ceil_log2(row_parts_max(lanes)),  # number of the slot in its row
+        "index": ceil_log2(position_parts_max(lanes)),  # and in its position
+    })  # fmt: skip
 
 
 class Diffuser(wiring.Component):
-    """Numbers z of 8 coefficients per cycle: section 10.2 of the format, with error diffusion.
+    """Numbers z of ``lanes`` coefficients per cycle: section 10.2 of the format, with diffusion.
 
     Latency ``latency`` cycles, never stalls. The error of a position is there for the next one
     ``loop`` cycles later, and for the one below ``column_loop`` cycles later: with weights, slots
     of the same group must be that far apart.
+
+    Parameters
+    ----------
+    lanes : 2, 4 or 8; see ``slots`` for what a slot is with less than 8
 
     Members
     -------
     multiplier : In(17), ``format.rans_multiplier``; constant during a frame
     diffusion : In(DiffusionLayout), weights are 0 but for BYPASS; constant during a frame
     i_valid : In(1), a slot is there
-    i : In(8 x signed(11)), its coefficients; 0 in lanes without a channel
-    slot : In(PlaneSlot)
+    i : In(lanes x signed(11)), its coefficients; 0 in lanes without a channel
+    slot : In(plane_slot)
     o_valid : Out(1)
-    o : Out(8 x 8)
+    o : Out(lanes x 8)
     """
 
     latency = 8
     loop = 8
     column_loop = latency + 1
 
-    multiplier: In(MULTIPLIER_BITS)
-    diffusion: In(DiffusionLayout)
-    i_valid: In(1)
-    i: In(data.ArrayLayout(signed(COEFFICIENT_BITS), BLOCK))
-    slot: In(PlaneSlot)
-    o_valid: Out(1)
-    o: Out(data.ArrayLayout(8, BLOCK))
+    def __init__(self, lanes: int = BLOCK):
+        self._lanes = lanes
+        super().__init__({
+            "multiplier": In(MULTIPLIER_BITS),
+            "diffusion": In(DiffusionLayout),
+            "i_valid": In(1),
+            "i": In(data.ArrayLayout(signed(COEFFICIENT_BITS), lanes)),
+            "slot": In(plane_slot(lanes)),
+            "o_valid": Out(1),
+            "o": Out(data.ArrayLayout(8, lanes)),
+        })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        lanes = self._lanes
         # Errors of the row above, and, of the position before, what it passes on: both are
         # overwritten by this position's when they are known, the latter a product later.
-        m.submodules.above = above = BlockRam(ERROR_BITS * BLOCK, ROW_SLOTS_MAX)
-        m.submodules.before = before = BlockRam(_CARRY_BITS * BLOCK, POSITION_SLOTS_MAX)
+        m.submodules.above = above = BlockRam(ERROR_BITS * lanes, row_parts_max(lanes))
+        m.submodules.before = before = BlockRam(_CARRY_BITS * lanes, position_parts_max(lanes))
         place, group = self.slot.here, self.slot.index
         cycles = self.latency  # to errors and numbers
         m.d.comb += [
@@ -102,7 +112,7 @@ class Diffuser(wiring.Component):
         first = register(m, self.slot.first, above.latency + 2)
         is_unsigned = register(m, self.slot.unsigned, cycles - 2)
         errors, passed = [], []
-        for lane in range(BLOCK):
+        for lane in range(lanes):
             north, northwest = self._terms_above(m, lane, above, both)
             # What was passed on has 8 in it, so that the shift below rounds.
             carried = before.r_data.word_select(lane, _CARRY_BITS).as_signed()

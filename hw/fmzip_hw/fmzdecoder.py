@@ -5,17 +5,21 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fmzip.format import BLOCK
-from fmzip_hw.layout import HeadLayout, beat_layout, word_layout
+from fmzip_hw.layout import HeadLayout, beat_layout, check_lanes, word_layout
 from fmzip_hw.planes import PlaneScatter
 from fmzip_hw.ransdecode import RansDecoder
 from fmzip_hw.tables import ContextWrite, EntryWrite, TokenWrite
 
 
 class FmzDecoder(wiring.Component):
-    """Decodes a feature map, 8 values per cycle: the tiles of ``fmzip.reference.ransframe``.
+    """Decodes a feature map, ``lanes`` values per cycle: tiles of ``fmzip.reference.ransframe``.
 
     How many cycles a tile takes is said of ``RansDecoder`` and ``PlaneScatter``. Damaged words
     cannot stop it: once as many tiles have come as the shape has, it has put out as many beats.
+
+    Parameters
+    ----------
+    lanes : values per beat: 2, 4 or 8
 
     Members
     -------
@@ -25,24 +29,29 @@ class FmzDecoder(wiring.Component):
     i : In(stream of word_layout), the words of each tile, padding included
     o : Out(stream of beat_layout), values in wire order, position by position; a pixel's last beat
         may have fewer values. Pixels that a position lacks are there, too
-    broken : Out(1), a tile did not end as it must; from then until the next ``start``
+    broken : Out(1), a tile did not end as it must; from then until the next ``start``. Known
+        ``settle`` cycles behind the last beat
     """
 
-    lanes = BLOCK
-
-    head: In(HeadLayout)
-    context: In(ContextWrite)
-    token: In(TokenWrite)
-    entry: In(EntryWrite)
-    start: In(1)
-    i: In(stream.Signature(word_layout(BLOCK)))
-    o: Out(stream.Signature(beat_layout(BLOCK)))
-    broken: Out(1)
+    def __init__(self, lanes: int = BLOCK):
+        self.lanes = check_lanes(lanes)
+        self._rans = RansDecoder(lanes)
+        self.settle = self._rans.settle - PlaneScatter.latency
+        super().__init__({
+            "head": In(HeadLayout),
+            "context": In(ContextWrite),
+            "token": In(TokenWrite),
+            "entry": In(EntryWrite),
+            "start": In(1),
+            "i": In(stream.Signature(word_layout(lanes))),
+            "o": Out(stream.Signature(beat_layout(lanes))),
+            "broken": Out(1),
+        })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.rans = rans = RansDecoder()
-        m.submodules.planes = planes = PlaneScatter()
+        m.submodules.rans = rans = self._rans
+        m.submodules.planes = planes = PlaneScatter(self.lanes)
         wiring.connect(m, wiring.flipped(self.i), rans.i)
         wiring.connect(m, rans.o, planes.i)
         wiring.connect(m, planes.o, wiring.flipped(self.o))

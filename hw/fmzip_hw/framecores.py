@@ -257,7 +257,8 @@ class FrameDecoder(wiring.Component):
         sent, out = self._count_tiles(m, slice_, begin)
         broken = inner.broken if self._codec.tables else Const(0)
 
-        settle = Signal(range(_SETTLE + 1))
+        check = max(_SETTLE, inner.settle if self._codec.tables else 0)
+        settle = Signal(range(check + 1))
         begun = Signal()  # words have gone to the decoder, so that values must come
         ended = Signal()  # the packet has
         moved = Signal()
@@ -355,7 +356,7 @@ class FrameDecoder(wiring.Component):
             with m.State("check"):
                 # The decoder has put out all values before it knows that its last tile was whole.
                 m.d.sync += settle.eq(settle + 1)
-                with m.If(settle == _SETTLE):
+                with m.If(settle == check):
                     with m.If(begun & broken):
                         blame(CoreFault.STATES)
                     m.d.sync += self.busy.eq(0)

@@ -1,6 +1,6 @@
 """Signal layouts that several components share, made from the tables of ``fmzip.format``."""
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Cat, Module, Mux, Value
 from amaranth.lib import data
 from amaranth.utils import exact_log2
 
@@ -22,6 +22,23 @@ def check_lanes(lanes: int) -> int:
 def beats_per_block(lanes: int) -> int:
     """Beats that carry one block."""
     return BLOCK // lanes
+
+
+def absent_bits(lanes: int) -> int:
+    """Bits of ``absent_lanes``. With 8 lanes a block has one part, and that has a channel."""
+    return 1 if lanes == BLOCK else 2
+
+
+def absent_lanes(keep: Value) -> Value:
+    """Of the lanes ``keep`` of a part of a block: some have no channel, and none has one."""
+    return Cat(~keep[-1], ~keep[0])[: absent_bits(len(keep))]
+
+
+def lanes_of(in_tail: Value, absent: Value) -> Value:
+    """The lanes with a channel: all, ``in_tail`` or none, as ``absent_lanes`` says."""
+    if len(absent) > 1:
+        in_tail = in_tail & (~absent[1]).replicate(len(in_tail))
+    return Mux(absent[0], in_tail, (1 << len(in_tail)) - 1)
 
 
 def tail_of(m: Module, tail: Value, lanes: int) -> tuple[Value, Value]:

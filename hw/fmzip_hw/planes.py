@@ -16,14 +16,14 @@ from fmzip.format import (
 )
 from fmzip_hw.adder import add_or_subtract
 from fmzip_hw.blockcode import unipolar
-from fmzip_hw.diffuse import COEFFICIENT_BITS, Diffuser, DiffusionLayout, PlaneSlot
+from fmzip_hw.diffuse import COEFFICIENT_BITS, Diffuser, DiffusionLayout
 from fmzip_hw.layout import HeadLayout, beat_layout
 from fmzip_hw.multiply import Multiplier
 from fmzip_hw.pipeline import register, register_flag
-from fmzip_hw.positions import BANKS, WORD, PositionBuffer, Rounds, spatial
+from fmzip_hw.positions import BANKS, PositionBuffer, Rounds, spatial
 from fmzip_hw.reconstruct import zero_of
 from fmzip_hw.sequence import DownCounter
-from fmzip_hw.slots import SlotLayout, SlotSequencer, slot_layout
+from fmzip_hw.slots import SlotSequencer, place_layout, slot_layout
 from fmzip_hw.stream import CreditFifo
 
 _SETTLE = 4  # cycles in which what follows from a new head is computed
@@ -62,41 +62,52 @@ class PlaneGather(wiring.Component):
     a position leaves twice. A slot leaves when its whole position is there. Two positions are
     held. Slots of the same group in two positions are as far apart as ``Diffuser`` wants.
 
+    Parameters
+    ----------
+    lanes : 2, 4 or 8; see ``slots`` for what a slot is with less than 8
+
     Members
     -------
     head : In(HeadLayout), constant from ``start`` until the last slot has left
     start : In(1), begin a frame; only while ``done``
-    i : In(stream of 8 x 8), values in wire order; a pixel's last beat may have fewer
+    i : In(stream of lanes x 8), values in wire order; a pixel's last beat may have fewer
     take : Out, how many lanes of the next beat are values; the others are ignored
     done : Out(1), all values of the frame have been taken
     free : In(1), a slot may leave in this cycle; ``leave`` : Out(1), it does
     ends : Out(1), with ``leave``: it is the tile's last one
     o_valid : Out(1), a slot is there, ``latency`` cycles behind ``leave``
-    o : Out(8 x signed(11)), its coefficients; 0 in lanes without a channel
-    slot, sets : Out(SlotLayout), Out(4), see ``SlotSequencer``
+    o : Out(lanes x signed(11)), its coefficients; 0 in lanes without a channel
+    slot, sets : Out(place_layout), Out(4), see ``SlotSequencer``
     """
 
     latency = PositionBuffer.latency + 3
 
-    head: In(HeadLayout)
-    start: In(1)
-    i: In(stream.Signature(WORD))
-    take: Out(range(BLOCK + 1))
-    done: Out(1, init=1)
-    free: In(1)
-    leave: Out(1)
-    ends: Out(1)
-    o_valid: Out(1)
-    o: Out(data.ArrayLayout(signed(COEFFICIENT_BITS), BLOCK))
-    slot: Out(SlotLayout)
-    sets: Out(range(STATE_SETS + 1))
+    def __init__(self, lanes: int = BLOCK):
+        self._lanes = lanes
+        super().__init__({
+            "head": In(HeadLayout),
+            "start": In(1),
+            "i": In(stream.Signature(data.ArrayLayout(8, lanes))),
+            "take": Out(range(lanes + 1)),
+            "done": Out(1, init=1),
+            "free": In(1),
+            "leave": Out(1),
+            "ends": Out(1),
+            "o_valid": Out(1),
+            "o": Out(data.ArrayLayout(signed(COEFFICIENT_BITS), lanes)),
+            "slot": Out(place_layout(lanes)),
+            "sets": Out(range(STATE_SETS + 1)),
+        })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.buffer = buffer = PositionBuffer()
-        m.submodules.sequencer = sequencer = SlotSequencer(Diffuser.loop, Diffuser.column_loop)
+        lanes = self._lanes
+        m.submodules.buffer = buffer = PositionBuffer(lanes)
+        m.submodules.sequencer = sequencer = SlotSequencer(
+            Diffuser.loop, Diffuser.column_loop, lanes
+        )
         head, slot = self.head, sequencer.slot
-        tail = register(m, head.channels[:3])
+        tail = register(m, head.channels[: exact_log2(lanes)])
         begin = register_flag(m, self.start, _SETTLE)
         put = self.i.valid & self.i.ready
         m.d.comb += [
@@ -109,7 +120,7 @@ class PlaneGather(wiring.Component):
             buffer.take.eq(self.leave),
             buffer.o_group.eq(slot.group),
             buffer.o_end.eq(slot.ends_position),
-            self.take.eq(Mux(buffer.i_last_group & tail.any(), tail, BLOCK)),
+            self.take.eq(Mux(buffer.i_last_group & tail.any(), tail, lanes)),
             sequencer.head.eq(head),
             sequencer.start.eq(self.start),
             sequencer.step.eq(self.leave),
@@ -123,7 +134,7 @@ class PlaneGather(wiring.Component):
         opened = self._count(m, begin, ends)
         # Positions are counted a cycle late. Those of one word may follow each other only then;
         # they leave more slowly in any case.
-        counting = register_flag(m, ends & register(m, (head.channels <= BLOCK) & ~spatial(head)))
+        counting = register_flag(m, ends & register(m, (head.channels <= lanes) & ~spatial(head)))
         m.d.comb += [
             self.i.ready.eq(opened & buffer.room & ~counting),
             self.done.eq(~opened & sequencer.done),
@@ -137,7 +148,7 @@ class PlaneGather(wiring.Component):
         number = Mux(wide, plane, 0)
         offset = register(m, Mux(wide, Mux(plane == 0, zero << 2, 0), zero), 2)
         keep = register(m, slot.keep, buffer.latency + 2)
-        for lane in range(BLOCK):
+        for lane in range(lanes):
             four = [Cat(bank[lane], bank[lane][-1] & is_signed).as_signed() for bank in buffer.o]
             total = butterfly(m, four, number)
             value = Mux(keep[lane], total - offset, 0)[:COEFFICIENT_BITS]
@@ -176,36 +187,44 @@ class PlaneCoder(wiring.Component):
     A beat per cycle comes and a slot per cycle leaves, see ``PlaneGather``, whose slots do not
     stall on their way. With NIBBLES both slots of a group have z, not a part of it.
 
+    Parameters
+    ----------
+    lanes : 2, 4 or 8; see ``slots`` for what a slot is with less than 8
+
     Members
     -------
     head, start, i, take, done, free, leave, ends : of ``PlaneGather``
     multiplier, diffusion : of ``Diffuser``
     o_valid : Out(1), a slot is there, ``latency`` cycles behind ``leave``
-    o : Out(8 x 8)
+    o : Out(lanes x 8)
     slot, sets : of ``PlaneGather``
     """
 
     latency = PlaneGather.latency + Diffuser.latency
 
-    head: In(HeadLayout)
-    multiplier: In(MULTIPLIER_BITS)
-    diffusion: In(DiffusionLayout)
-    start: In(1)
-    i: In(stream.Signature(WORD))
-    take: Out(range(BLOCK + 1))
-    done: Out(1, init=1)
-    free: In(1)
-    leave: Out(1)
-    ends: Out(1)
-    o_valid: Out(1)
-    o: Out(WORD)
-    slot: Out(SlotLayout)
-    sets: Out(range(STATE_SETS + 1))
+    def __init__(self, lanes: int = BLOCK):
+        self._lanes = lanes
+        super().__init__({
+            "head": In(HeadLayout),
+            "multiplier": In(MULTIPLIER_BITS),
+            "diffusion": In(DiffusionLayout),
+            "start": In(1),
+            "i": In(stream.Signature(data.ArrayLayout(8, lanes))),
+            "take": Out(range(lanes + 1)),
+            "done": Out(1, init=1),
+            "free": In(1),
+            "leave": Out(1),
+            "ends": Out(1),
+            "o_valid": Out(1),
+            "o": Out(data.ArrayLayout(8, lanes)),
+            "slot": Out(place_layout(lanes)),
+            "sets": Out(range(STATE_SETS + 1)),
+        })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.gather = gather = PlaneGather()
-        m.submodules.diffuser = diffuser = Diffuser()
+        m.submodules.gather = gather = PlaneGather(self._lanes)
+        m.submodules.diffuser = diffuser = Diffuser(self._lanes)
         wiring.connect(m, wiring.flipped(self.i), gather.i)
         first_plane = (gather.slot.plane == 0) | (self.head.transform == Transform.NIBBLES)
         m.d.comb += [
@@ -226,7 +245,7 @@ class PlaneCoder(wiring.Component):
             self.slot.eq(register(m, gather.slot, diffuser.latency)),
             self.sets.eq(register(m, gather.sets, diffuser.latency)),
         ]
-        for name in PlaneSlot.members:
+        for name in diffuser.slot.shape().members:
             if name != "unsigned":
                 m.d.comb += diffuser.slot[name].eq(gather.slot[name])
         return m
@@ -239,6 +258,10 @@ class PlaneScatter(wiring.Component):
     beat of a position leaves ``latency`` cycles behind its last slot. Three positions or so are
     held under backpressure.
 
+    Parameters
+    ----------
+    lanes : 2, 4 or 8; see ``slots`` for what a slot is with less than 8
+
     Members
     -------
     head : In(HeadLayout), constant from ``start`` until the last beat has left
@@ -249,16 +272,21 @@ class PlaneScatter(wiring.Component):
 
     latency = 1 + PositionBuffer.latency + _VALUE_CYCLES + CreditFifo.latency
 
-    head: In(HeadLayout)
-    start: In(1)
-    i: In(stream.Signature(slot_layout()))
-    o: Out(stream.Signature(beat_layout(BLOCK)))
+    def __init__(self, lanes: int = BLOCK):
+        self.lanes = lanes
+        super().__init__({
+            "head": In(HeadLayout),
+            "start": In(1),
+            "i": In(stream.Signature(slot_layout(lanes))),
+            "o": Out(stream.Signature(beat_layout(lanes))),
+        })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.buffer = buffer = PositionBuffer()
-        m.submodules.leaving = leaving = Rounds()
-        m.submodules.out = out = CreditFifo(beat_layout(BLOCK), depth=32)
+        lanes = self.lanes
+        m.submodules.buffer = buffer = PositionBuffer(lanes, padded=True)
+        m.submodules.leaving = leaving = Rounds(lanes)
+        m.submodules.out = out = CreditFifo(beat_layout(lanes), depth=32)
         wiring.connect(m, out.o, wiring.flipped(self.o))
         head = self.head
         begin, opened = register_flag(m, self.start, _SETTLE), Signal()
@@ -291,21 +319,21 @@ class PlaneScatter(wiring.Component):
             buffer.take.eq(take),
             out.reserve.eq(take),
         ]
-        for lane in range(BLOCK):
+        for lane in range(lanes):
             z = slot.z[lane]
             m.d.comb += buffer.i[lane].eq(Cat(z[:4], Mux(upper, z[:4], z[4:])))
 
-        tail = head.channels[:3]
-        in_tail = register(m, Mux(tail == 0, (1 << BLOCK) - 1, (1 << tail) - 1)[:BLOCK])
+        tail = head.channels[: exact_log2(lanes)]
+        in_tail = register(m, Mux(tail == 0, (1 << lanes) - 1, (1 << tail) - 1)[:lanes])
         cycles = buffer.latency + _VALUE_CYCLES
         m.d.comb += [
             out.put.eq(register_flag(m, take, cycles)),
             out.payload.last.eq(register(m, leaving.end & buffer.o_mark, cycles)),
             out.payload.keep.eq(
-                register(m, Mux(leaving.last_group, in_tail, (1 << BLOCK) - 1), cycles)
+                register(m, Mux(leaving.last_group, in_tail, (1 << lanes) - 1), cycles)
             ),
         ]
-        for lane in range(BLOCK):
+        for lane in range(lanes):
             m.d.comb += out.payload.data[lane].eq(self._value(m, lane, buffer, leaving.round))
         return m
 

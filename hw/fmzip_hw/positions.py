@@ -5,17 +5,15 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2, exact_log2
 
-from fmzip.format import BLOCK, POSITION_SLOTS_MAX, Transform
-from fmzip_hw.layout import HeadLayout
+from fmzip.format import BLOCK, Transform
+from fmzip_hw.layout import HeadLayout, beats_per_block
 from fmzip_hw.memory import BlockRam
 from fmzip_hw.pipeline import register
 from fmzip_hw.sequence import DownCounter, blocks_per_pixel
+from fmzip_hw.slots import position_parts_max
 
 BANKS = 4  # pixels, and planes, of a position of WHT4
-_BANK_WORDS = 2 * POSITION_SLOTS_MAX // BANKS  # of a bank: two pages
 _HALF = 4  # bits of a lane that are written on their own
-
-GROUP_BITS = POSITION_SLOTS_MAX.bit_length()
 
 
 def spatial(head: data.View) -> Value:
@@ -28,6 +26,11 @@ WORD = data.ArrayLayout(8, BLOCK)
 
 class Rounds(wiring.Component):
     """Counts the groups of a position, round after round.
+
+    Parameters
+    ----------
+    lanes : 2, 4 or 8: channels of a group
+    padded : there are whole blocks of 8 channels, though groups of them may have none
 
     Members
     -------
@@ -42,20 +45,29 @@ class Rounds(wiring.Component):
     end : Out(1), and the last one of the position
     """
 
-    head: In(HeadLayout)
-    start: In(1)
-    rounds: In(range(BANKS + 1))
-    whole: In(1)
-    step: In(1)
-    group: Out(GROUP_BITS - 1)
-    round: Out(ceil_log2(BANKS))
-    last_group: Out(1)
-    end: Out(1)
+    def __init__(self, lanes: int = BLOCK, *, padded: bool = False):
+        self._lanes, self._padded = lanes, padded
+        self._bits = position_parts_max(lanes).bit_length()
+        super().__init__({
+            "head": In(HeadLayout),
+            "start": In(1),
+            "rounds": In(range(BANKS + 1)),
+            "whole": In(1),
+            "step": In(1),
+            "group": Out(self._bits - 1),
+            "round": Out(ceil_log2(BANKS)),
+            "last_group": Out(1),
+            "end": Out(1),
+        })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.groups = groups = DownCounter(GROUP_BITS)
-        per_pixel = register(m, blocks_per_pixel(self.head))
+        m.submodules.groups = groups = DownCounter(self._bits)
+        if self._padded:
+            per_block = exact_log2(beats_per_block(self._lanes))
+            per_pixel = register(m, blocks_per_pixel(self.head)) << per_block
+        else:
+            per_pixel = register(m, blocks_per_pixel(self.head, self._lanes))
         final = Signal()  # round
         m.d.comb += [
             groups.first.eq(per_pixel),
@@ -86,6 +98,11 @@ class PositionBuffer(wiring.Component):
     what leaves is the words of all banks; else a group has one place only, which may be written in
     halves, and the other banks give 0.
 
+    Parameters
+    ----------
+    lanes : 2, 4 or 8
+    padded : groups without channels come, too, see ``Rounds``
+
     Members
     -------
     head : In(HeadLayout), for transform and channels; constant during a frame
@@ -93,7 +110,7 @@ class PositionBuffer(wiring.Component):
     i_rounds : In(3), 1 to 4; constant during a frame
     room : Out(1), a word may be put
     put : In(1), put ``i``
-    i : In(8 x 8)
+    i : In(lanes x 8)
     halves : In(2), put the lower, the upper four bits of each lane
     i_whole : In(1), the position of ``i`` has one round
     i_round : Out(2), i_last_group, i_end : Out(1), where the next word to be put belongs
@@ -102,33 +119,39 @@ class PositionBuffer(wiring.Component):
     take : In(1), take a word: it is on ``o`` ``latency`` cycles later
     o_group : In, group of the word that is taken; o_end : In(1), it is the position's last one
     o_mark : Out(1), the mark of its position
-    o : Out(4 x 8 x 8)
+    o : Out(4 x lanes x 8)
     """
 
     latency = BlockRam.latency + 1
 
-    head: In(HeadLayout)
-    start: In(1)
-    i_rounds: In(range(BANKS + 1))
-    room: Out(1)
-    put: In(1)
-    i: In(WORD)
-    halves: In(2, init=3)
-    i_whole: In(1)
-    i_mark: In(1)
-    i_round: Out(ceil_log2(BANKS))
-    i_last_group: Out(1)
-    i_end: Out(1)
-    some: Out(1)
-    take: In(1)
-    o_group: In(GROUP_BITS - 1)
-    o_end: In(1)
-    o_mark: Out(1)
-    o: Out(data.ArrayLayout(WORD, BANKS))
+    def __init__(self, lanes: int = BLOCK, *, padded: bool = False):
+        self._lanes, self._coming = lanes, Rounds(lanes, padded=padded)
+        self._bank_words = 2 * position_parts_max(lanes) // BANKS  # two pages
+        word = data.ArrayLayout(8, lanes)
+        super().__init__({
+            "head": In(HeadLayout),
+            "start": In(1),
+            "i_rounds": In(range(BANKS + 1)),
+            "room": Out(1),
+            "put": In(1),
+            "i": In(word),
+            "halves": In(2, init=3),
+            "i_whole": In(1),
+            "i_mark": In(1),
+            "i_round": Out(ceil_log2(BANKS)),
+            "i_last_group": Out(1),
+            "i_end": Out(1),
+            "some": Out(1),
+            "take": In(1),
+            "o_group": In(range(position_parts_max(lanes))),
+            "o_end": In(1),
+            "o_mark": Out(1),
+            "o": Out(data.ArrayLayout(word, BANKS)),
+        })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.coming = coming = Rounds()
+        m.submodules.coming = coming = self._coming
         wide = register(m, spatial(self.head))
         full = Signal(range(3))  # pages that are complete
         i_page, o_page = Signal(), Signal()
@@ -162,7 +185,7 @@ class PositionBuffer(wiring.Component):
         for bank in range(BANKS):
             read = []
             for half in range(2):
-                ram = BlockRam(_HALF * BLOCK, _BANK_WORDS)
+                ram = BlockRam(_HALF * self._lanes, self._bank_words)
                 m.submodules[f"bank{bank}half{half}"] = ram
                 part = slice(_HALF * half, _HALF * half + _HALF)
                 m.d.comb += [
@@ -175,13 +198,13 @@ class PositionBuffer(wiring.Component):
                 ]
                 read.append(ram.r_data)
             # The 0 is the reset of a register: it needs no cell.
-            lanes_read = (r.word_select(lane, _HALF) for lane in range(BLOCK) for r in read)
+            lanes_read = (r.word_select(lane, _HALF) for lane in range(self._lanes) for r in read)
             word = register(m, Mux(there[bank], Cat(lanes_read), 0))
             m.d.comb += Value.cast(self.o[bank]).eq(word)
         return m
 
     def _address(self, page: Value, group: Value, wide: Value) -> Value:
         """Where a group is in its bank."""
-        inside = exact_log2(_BANK_WORDS) - 1
+        inside = exact_log2(self._bank_words) - 1
         shift = exact_log2(BANKS)
         return Cat(Mux(wide, group[:inside], group[shift : shift + inside]), page)

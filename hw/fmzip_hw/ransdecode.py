@@ -3,31 +3,34 @@
 from amaranth.hdl import Module, Mux, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
+from amaranth.utils import exact_log2
 
-from fmzip.format import BLOCK
-from fmzip_hw.bytering import WORD
+from fmzip.format import BLOCK, STATE_SETS
 from fmzip_hw.contexts import ContextFormer
-from fmzip_hw.layout import HeadLayout, word_layout
+from fmzip_hw.layout import HeadLayout, absent_lanes, beats_per_block, word_layout
 from fmzip_hw.memory import BlockFifo
 from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.ransescape import EscapeMerger
-from fmzip_hw.ranslanes import RansLanes
+from fmzip_hw.ranslanes import WORDS_PER_SET, RansLanes
 from fmzip_hw.ranstiles import TileReader
 from fmzip_hw.slots import SlotSequencer, slot_layout
 from fmzip_hw.stream import CreditFifo, Slice
 from fmzip_hw.tables import ContextWrite, EntryWrite, TokenWrite
 
-_WORDS = 512  # that wait for their turn; as many words may hold escapes, but for the first one
+_WORDS = 512  # of 8 bytes that wait; as many may hold escapes, but for the first one
 
 
 class RansDecoder(wiring.Component):
-    """Decodes a feature map, a slot of 8 numbers z per cycle.
+    """Decodes a feature map, a slot of ``lanes`` numbers z per cycle.
 
     ``loop - G`` cycles are lost behind each plane of fewer than ``loop`` groups, ``tile_gap``
     between tiles and one more for each word of the next tile's escapes but the first one, and some
     where escapes come close together, see ``EscapeMerger``. Damaged words cannot stop it: once as
     many tiles have come as the shape has, it has put out as many slots.
+
+    Parameters
+    ----------
+    lanes : 2, 4 or 8; see ``slots`` for what a slot is with less than 8
 
     Members
     -------
@@ -41,33 +44,38 @@ class RansDecoder(wiring.Component):
         ``start``. Known ``settle`` cycles behind the last slot
     """
 
-    tile_gap = 45
-    settle = 40
     loop = ContextFormer.latency + RansLanes.token_latency + 1
 
-    def __init__(self) -> None:
+    def __init__(self, lanes: int = BLOCK) -> None:
+        self._lanes = lanes
+        parts = beats_per_block(lanes)
+        # Words of states, of padding to a burst of 64 bytes, and of a section without escapes.
+        self.tile_gap = 15 + (WORDS_PER_SET * STATE_SETS + 10) * parts
+        self.settle = 30 + STATE_SETS * parts
         super().__init__({
             "head": In(HeadLayout),
             "start": In(1),
             "context": In(ContextWrite),
             "token": In(TokenWrite),
             "entry": In(EntryWrite),
-            "i": In(stream.Signature(word_layout(BLOCK))),
-            "o": Out(stream.Signature(slot_layout())),
+            "i": In(stream.Signature(word_layout(lanes))),
+            "o": Out(stream.Signature(slot_layout(lanes))),
             "broken": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.words = words = BlockFifo(word_layout(BLOCK), _WORDS)
-        m.submodules.word = word = Slice(word_layout(BLOCK))  # cuts the way back to the FIFO
-        m.submodules.escapes = escapes = BlockFifo(WORD, _WORDS)
-        m.submodules.sequencer = sequencer = SlotSequencer(self.loop)
-        m.submodules.lanes = lanes = RansLanes()
-        m.submodules.slots = slots = CreditFifo(slot_layout(), depth=64)
-        m.submodules.merger = merger = EscapeMerger()
+        count = self._lanes
+        layout, depth = word_layout(count), _WORDS * beats_per_block(count)
+        m.submodules.words = words = BlockFifo(layout, depth)
+        m.submodules.word = word = Slice(layout)  # cuts the way back to the FIFO
+        m.submodules.escapes = escapes = BlockFifo(8 * count, depth)
+        m.submodules.sequencer = sequencer = SlotSequencer(self.loop, lanes=count)
+        m.submodules.lanes = lanes = RansLanes(count)
+        m.submodules.slots = slots = CreditFifo(slot_layout(count), depth=64)
+        m.submodules.merger = merger = EscapeMerger(count)
         m.submodules.reader = reader = TileReader(
-            _WORDS, ContextFormer.latency + RansLanes.byte_latency
+            depth, ContextFormer.latency + RansLanes.byte_latency, count
         )
         wiring.connect(m, wiring.flipped(self.i), words.i)
         wiring.connect(m, words.o, word.i)
@@ -105,10 +113,10 @@ class RansDecoder(wiring.Component):
     def _decode(self, m: Module, sequencer: SlotSequencer, lanes: RansLanes) -> None:
         """Slots to statistics, to tokens, and back to the contexts of later slots."""
         m.submodules.former = former = ContextFormer(
-            ContextFormer.latency + RansLanes.token_latency
+            ContextFormer.latency + RansLanes.token_latency, self._lanes
         )
         assert former.loop == self.loop
-        tail = register(m, self.head.channels[: ceil_log2(BLOCK)])
+        tail = register(m, self.head.channels[: exact_log2(self._lanes)])
         m.d.comb += [
             former.head.eq(self.head),
             former.slot.eq(sequencer.slot),
@@ -116,8 +124,8 @@ class RansDecoder(wiring.Component):
             former.tokens.eq(lanes.tokens),
             former.write.eq(self.context),
             lanes.i_valid.eq(register_flag(m, sequencer.step, former.latency)),
-            lanes.partial.eq(register(m, ~sequencer.slot.keep[-1], former.latency)),
-            lanes.tail.eq(register(m, ((1 << tail) - 1)[:BLOCK])),
+            lanes.absent.eq(register(m, absent_lanes(sequencer.slot.keep), former.latency)),
+            lanes.tail.eq(register(m, ((1 << tail) - 1)[: self._lanes])),
             lanes.statistics.eq(former.o),
             lanes.token.eq(self.token),
             lanes.entry.eq(self.entry),

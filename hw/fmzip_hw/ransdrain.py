@@ -13,9 +13,7 @@ from fmzip_hw.ransreverse import ESCAPE_BITS, TileLayout
 from fmzip_hw.sequence import DownCounter
 from fmzip_hw.stream import CreditFifo
 
-_WORD = 8 * BLOCK
-_BURST_LOG2_MIN = exact_log2(BLOCK)
-_BURST_WORDS_BITS = 5  # of the longest burst, 256 bytes
+_BURST_BITS = 8  # of the longest burst, 256 bytes
 _TILES = 2  # one in the backward pass, one that is put out
 
 
@@ -30,6 +28,7 @@ class RansDrain(wiring.Component):
     depth : words that the ring buffer holds, a power of two; the bytes and states of a tile must
         have ``in_flight`` words less
     in_flight : words that may still come after ``hold`` has risen
+    lanes : 2, 4 or 8: bytes of a word
 
     Members
     -------
@@ -43,36 +42,37 @@ class RansDrain(wiring.Component):
     o : Out(stream of word_layout)
     """
 
-    def __init__(self, depth: int, in_flight: int):
+    def __init__(self, depth: int, in_flight: int, lanes: int = BLOCK):
         exact_log2(depth)
-        self._depth, self._in_flight = depth, in_flight
+        self._depth, self._in_flight, self._lanes = depth, in_flight, lanes
         self._plan = data.StructLayout({
             "tile": TileLayout,
-            "offset": 3,
+            "offset": exact_log2(lanes),
             "first": range(depth),
             "words": range(depth + 1),
         })  # fmt: skip
         super().__init__({
             "head": In(HeadLayout),
             "write": In(1),
-            "bits": In(_WORD),
+            "bits": In(8 * lanes),
             "done": In(1),
-            "offset": In(3),
+            "offset": In(exact_log2(lanes)),
             "tile": In(TileLayout),
             "hold": Out(1),
             "taken": In(1),
             "full": Out(1),
             "escapes": In(stream.Signature(8)),
-            "o": Out(stream.Signature(word_layout(BLOCK))),
+            "o": Out(stream.Signature(word_layout(lanes))),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.memory = memory = BlockRam(_WORD, self._depth)
-        m.submodules.escapes = escapes = EscapeWords()
-        m.submodules.aligner = aligner = WordAligner()
+        lanes = self._lanes
+        m.submodules.memory = memory = BlockRam(8 * lanes, self._depth)
+        m.submodules.escapes = escapes = EscapeWords(lanes)
+        m.submodules.aligner = aligner = WordAligner(lanes)
         m.submodules.left = left = DownCounter(self._depth.bit_length())
-        m.submodules.out = out = CreditFifo(word_layout(BLOCK), depth=32)
+        m.submodules.out = out = CreditFifo(word_layout(lanes), depth=32)
         wiring.connect(m, wiring.flipped(self.escapes), escapes.i)
         wiring.connect(m, out.o, wiring.flipped(self.o))
         drop, finished = Signal(), Signal()
@@ -91,9 +91,10 @@ class RansDrain(wiring.Component):
             m.d.sync += tiles.eq(up_or_down(tiles, finished))
         m.d.comb += self.full.eq(tiles == _TILES)
 
-        mask = Signal(_BURST_WORDS_BITS)  # of the number of a burst's words, which begins at 0
-        m.d.sync += mask.eq(((1 << self.head.burst_log2) - 1) >> _BURST_LOG2_MIN)
-        number = Signal(_BURST_WORDS_BITS)  # of the next word of the tile, counted modulo 32
+        word_log2 = exact_log2(lanes)
+        mask = Signal(_BURST_BITS - word_log2)  # of the number of a burst's words, from 0 on
+        m.d.sync += mask.eq(((1 << self.head.burst_log2) - 1) >> word_log2)
+        number = Signal.like(mask)  # of the next word of the tile, counted modulo the longest burst
         aligned = (number | ~mask).all()  # it may end the tile
         address = Signal(range(self._depth))
         issue, first = Signal(), Signal()
@@ -138,8 +139,9 @@ class RansDrain(wiring.Component):
                 with m.If(issue & aligned):
                     m.next = "idle"
 
-        # Words of the two parts never come at once: the first word of escapes takes 8 cycles.
-        # And a tile's mode holds until its last word has left the aligner.
+        # Words of the two parts never come at once: the first word of escapes comes at least 5
+        # cycles behind the last one that was issued, which is more than the aligner takes. And a
+        # tile's mode holds until its last word has left the aligner.
         is_raw = register(m, plan.tile.raw, WordAligner.latency)
         m.d.comb += [
             out.put.eq(register_flag(m, aligner.o_valid | escapes.put)),
@@ -182,7 +184,11 @@ class RansDrain(wiring.Component):
 
 
 class EscapeWords(wiring.Component):
-    """The escape section of a tile: its length, the bytes, zeros to the end of a word.
+    """The escape section of a tile: its length, the bytes, zeros to a multiple of 8 bytes.
+
+    Parameters
+    ----------
+    lanes : 2, 4 or 8: bytes of a word
 
     Members
     -------
@@ -196,27 +202,35 @@ class EscapeWords(wiring.Component):
     done : Out(1), with the last ``reserve``
     """
 
-    start: In(1)
-    drop: In(1)
-    count: In(ESCAPE_BITS)
-    i: In(stream.Signature(8))
-    dropping: Out(1)
-    free: In(1)
-    reserve: Out(1)
-    put: Out(1)
-    word: Out(_WORD)
-    done: Out(1)
+    def __init__(self, lanes: int = BLOCK):
+        self._lanes = lanes
+        super().__init__({
+            "start": In(1),
+            "drop": In(1),
+            "count": In(ESCAPE_BITS),
+            "i": In(stream.Signature(8)),
+            "dropping": Out(1),
+            "free": In(1),
+            "reserve": Out(1),
+            "put": Out(1),
+            "word": Out(8 * lanes),
+            "done": Out(1),
+        })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         left = Signal(ESCAPE_BITS)
         some = Signal()  # left != 0
         byte = Signal(8)
-        place = Signal(range(BLOCK))  # of the byte in its word
+        place = Signal(range(BLOCK))  # of the byte, counted modulo 8
         there, step = Signal(), Signal()
+        in_word, last = place[: exact_log2(self._lanes)], self._lanes - 1
+        whole: Value = Const(1)  # the section may end with this word
+        if self._lanes != BLOCK:
+            whole = place.all()
         m.d.comb += [
-            self.reserve.eq(step & (place == BLOCK - 1)),
-            step.eq(there & ((place != BLOCK - 1) | self.free)),
+            self.reserve.eq(step & (in_word == last)),
+            step.eq(there & ((in_word != last) | self.free)),
         ]
         m.d.sync += self.put.eq(self.reserve)
         with m.If(step):
@@ -236,12 +250,15 @@ class EscapeWords(wiring.Component):
             with m.State("high"):
                 m.d.comb += [byte.eq(self.count[8:]), there.eq(1)]
                 m.next = "bytes"
+                if self._lanes == 2:  # it ends a word, for which there must be a place
+                    with m.If(~step):
+                        m.next = "high"
             with m.State("bytes"):
                 m.d.comb += [
                     byte.eq(Mux(some, self.i.payload, 0)),
                     there.eq(self.i.valid | ~some),
                     self.i.ready.eq(some & step),
-                    self.done.eq(self.reserve & (~some | (left == 1))),
+                    self.done.eq(self.reserve & whole & (~some | (left == 1))),
                 ]
                 with m.If(self.done):
                     m.next = "idle"
@@ -257,45 +274,55 @@ class WordAligner(wiring.Component):
 
     Latency ``latency`` cycles; never stalls. A word is put out when the one behind it comes.
 
+    Parameters
+    ----------
+    lanes : 2, 4 or 8: bytes of a word
+
     Members
     -------
     valid : In(1), a word comes ``BlockRam.latency`` cycles later
     first : In(1), nothing is put out
     zero : In(1), the word is 0
     last : In(1)
-    offset : In(3)
-    word : In(64)
+    offset : In, 0 to lanes - 1
+    word : In(8 x lanes)
     o_valid, o_word, o_last : Out
     """
 
     latency = BlockRam.latency + 2
 
-    valid: In(1)
-    first: In(1)
-    zero: In(1)
-    last: In(1)
-    offset: In(3)
-    word: In(_WORD)
-    o_valid: Out(1)
-    o_word: Out(_WORD)
-    o_last: Out(1)
+    def __init__(self, lanes: int = BLOCK):
+        self._lanes = lanes
+        super().__init__({
+            "valid": In(1),
+            "first": In(1),
+            "zero": In(1),
+            "last": In(1),
+            "offset": In(exact_log2(lanes)),
+            "word": In(8 * lanes),
+            "o_valid": Out(1),
+            "o_word": Out(8 * lanes),
+            "o_last": Out(1),
+        })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        fetch = BlockRam.latency
+        lanes, fetch = self._lanes, BlockRam.latency
         offset = register(m, self.offset, fetch)
         word: Value = self.word
-        for k in range(2):
+        for k in range(min(2, len(offset))):
             word = Mux(offset[k], word.rotate_right(8 << k), word)
         word, offset = register(m, word), register(m, offset)
-        current = Signal(_WORD, reset_less=True)
-        m.d.sync += current.eq(Mux(offset[2], word.rotate_right(32), word))
+        current = Signal(8 * lanes, reset_less=True)
+        if len(offset) > 2:
+            word = Mux(offset[2], word.rotate_right(32), word)
+        m.d.sync += current.eq(word)
         with m.If(register_flag(m, self.zero, fetch + 1)):
             m.d.sync += current.eq(0)
         # Bytes of the word before come first, as many as it had left.
         of_before = [
-            register(m, Const((1 << BLOCK - k) - 1, BLOCK).bit_select(offset, 1))
-            for k in range(BLOCK)
+            register(m, Const((1 << lanes - k) - 1, lanes).bit_select(offset, 1))
+            for k in range(lanes)
         ]
         valid = register_flag(m, self.valid, self.latency)
         before = register(m, current, enable=valid)
@@ -305,7 +332,7 @@ class WordAligner(wiring.Component):
             self.o_word.eq(
                 Cat(
                     Mux(of_before[k], before[8 * k :][:8], current[8 * k :][:8])
-                    for k in range(BLOCK)
+                    for k in range(lanes)
                 )
             ),
         ]

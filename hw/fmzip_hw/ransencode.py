@@ -5,12 +5,12 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fmzip.format import BLOCK, ESCAPES_MAX, STATE_SETS
-from fmzip_hw.layout import HeadLayout, word_layout
+from fmzip_hw.layout import HeadLayout, beats_per_block, word_layout
 from fmzip_hw.memory import BlockFifo
 from fmzip_hw.ransdrain import RansDrain
 from fmzip_hw.ransforward import ForwardPass
 from fmzip_hw.ransreverse import BackwardPass
-from fmzip_hw.slots import SlotLayout
+from fmzip_hw.slots import place_layout
 from fmzip_hw.tables import ContextWrite, EntryWrite, LimitWrite
 
 RING_SLOTS = 8192  # of the tile buffers, as built by default
@@ -27,7 +27,8 @@ class RansEncoder(wiring.Component):
 
     Parameters
     ----------
-    depth : slots that the buffers hold, a power of two; a tile may have 15/16 of it
+    depth : slots of 8 that the buffers hold, a power of two; a tile may have 15/16 of it
+    lanes : 2, 4 or 8; see ``slots`` for what a slot is with less than 8
 
     Members
     -------
@@ -35,18 +36,18 @@ class RansEncoder(wiring.Component):
     context, entry, limit : In, writes to the tables from ``TableLoader``; while nothing is coded
     free : Out(1), a slot may enter; enter : In(1), one does; ends : In(1), it is the tile's last
     i_valid : In(1), a slot is there
-    z : In(8 x 8), its numbers, 0 in lanes without a channel. With nibbles the slots of both planes
-        have all of z: bits 4 to 7 are the symbol of plane 0, 0 to 3 that of plane 1
-    place, sets : In(SlotLayout), In(4), see ``SlotSequencer``
+    z : In(lanes x 8), its numbers, 0 in lanes without a channel. With nibbles the slots of both
+        planes have all of z: bits 4 to 7 are the symbol of plane 0, 0 to 3 that of plane 1
+    place, sets : In(place_layout), In(4), see ``SlotSequencer``
     o : Out(stream of word_layout), the words of each tile, padded to the burst
     """
 
     loop = ForwardPass.loop
 
-    tile_gap = max(ForwardPass.tile_gap, BackwardPass.tile_gap) + 1
-
-    def __init__(self, depth: int = RING_SLOTS):
-        self._depth = depth
+    def __init__(self, depth: int = RING_SLOTS, lanes: int = BLOCK):
+        self._depth, self._lanes = depth * beats_per_block(lanes), lanes
+        self._forward, self._backward = ForwardPass(lanes), BackwardPass(self._depth, lanes)
+        self.tile_gap = max(self._forward.tile_gap, self._backward.tile_gap) + 1
         super().__init__({
             "head": In(HeadLayout),
             "context": In(ContextWrite),
@@ -56,17 +57,17 @@ class RansEncoder(wiring.Component):
             "enter": In(1),
             "ends": In(1),
             "i_valid": In(1),
-            "z": In(data.ArrayLayout(8, BLOCK)),
-            "place": In(SlotLayout),
+            "z": In(data.ArrayLayout(8, lanes)),
+            "place": In(place_layout(lanes)),
             "sets": In(range(STATE_SETS + 1)),
-            "o": Out(stream.Signature(word_layout(BLOCK))),
+            "o": Out(stream.Signature(word_layout(lanes))),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.forward = forward = ForwardPass()
-        m.submodules.backward = backward = BackwardPass(self._depth)
-        m.submodules.drain = drain = RansDrain(self._depth, BackwardPass.in_flight)
+        m.submodules.forward = forward = self._forward
+        m.submodules.backward = backward = self._backward
+        m.submodules.drain = drain = RansDrain(self._depth, backward.in_flight, self._lanes)
         # The escapes of a tile are only put out when it has been coded.
         m.submodules.escapes = escapes = BlockFifo(8, 2 * (ESCAPES_MAX + 1))
         wiring.connect(m, forward.escapes, escapes.i)

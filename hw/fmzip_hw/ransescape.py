@@ -5,7 +5,6 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fmzip.format import BLOCK, ESCAPE, ESCAPES_MAX
-from fmzip_hw.bytering import WORD
 from fmzip_hw.slots import slot_layout
 from fmzip_hw.stream import Slice
 
@@ -19,35 +18,42 @@ class EscapeMerger(wiring.Component):
     A slot per cycle, and a cycle more for each escape in it but the first one, and for each word
     of escapes.
 
+    Parameters
+    ----------
+    lanes : 2, 4 or 8; see ``slots`` for what a slot is with less than 8
+
     Members
     -------
     i : In(stream of slot_layout), tokens, or the numbers of a raw tile
-    words : In(stream of 64), the escape sections of the tiles that are not raw
+    words : In(stream of 8 x lanes), the escape sections of the tiles that are not raw, without
+        whole words of padding
     o : Out(stream of slot_layout)
     wrong : Out(1), a tile had more or fewer escapes than its section
     """
 
-    def __init__(self) -> None:
-        shape = slot_layout()
+    def __init__(self, lanes: int = BLOCK) -> None:
+        self._lanes = lanes
+        shape = slot_layout(lanes)
         super().__init__({
             "i": In(stream.Signature(shape)),
-            "words": In(stream.Signature(WORD)),
+            "words": In(stream.Signature(8 * lanes)),
             "o": Out(stream.Signature(shape)),
             "wrong": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.slot = slot = Slice(slot_layout())  # these two cut the way back
-        m.submodules.out = out = Slice(slot_layout())
+        lanes, layout = self._lanes, slot_layout(self._lanes)
+        m.submodules.slot = slot = Slice(layout)  # these two cut the way back
+        m.submodules.out = out = Slice(layout)
         wiring.connect(m, wiring.flipped(self.i), slot.i)
         wiring.connect(m, out.o, wiring.flipped(self.o))
         word = self.words.payload
-        held, held_valid = Signal(slot_layout()), Signal()
-        pending = Signal(BLOCK)  # lanes of it that wait for an escape
+        held, held_valid = Signal(layout), Signal()
+        pending = Signal(lanes)  # lanes of it that wait for an escape
         waiting, single = Signal(), Signal()  # there are any; there is one
-        escapes = Signal(WORD)
-        bytes_held = Signal(range(BLOCK + 1))
+        escapes = Signal(8 * lanes)
+        bytes_held = Signal(range(lanes + 1))
         left = Signal(_COUNT_BITS)  # escapes of the tile
         some, more = Signal(), Signal()  # neither of the two is 0
         headed = Signal()  # the number of escapes of the tile at hand, or of the next one, is known
@@ -60,17 +66,18 @@ class EscapeMerger(wiring.Component):
         refill = ~some & more & self.words.valid
         head = ~headed & ~dropping & self.words.valid
         m.d.comb += self.words.ready.eq(refill | head)
+        behind_count = lanes - _COUNT_SIZE // 8  # bytes of the first word
         with m.If(head):
             m.d.sync += [
                 headed.eq(1),
-                some.eq(1),
+                some.eq(behind_count > 0),
                 more.eq(word[:_COUNT_BITS].any()),
                 escapes.eq(word[_COUNT_SIZE:]),
-                bytes_held.eq((WORD - _COUNT_SIZE) // 8),
+                bytes_held.eq(behind_count),
                 left.eq(word[:_COUNT_BITS]),
             ]
         with m.Elif(refill):
-            m.d.sync += [escapes.eq(word), bytes_held.eq(BLOCK), some.eq(1)]
+            m.d.sync += [escapes.eq(word), bytes_held.eq(lanes), some.eq(1)]
         with m.Elif(take):
             m.d.sync += [escapes.eq(escapes >> 8), bytes_held.eq(bytes_held - 1), left.eq(left - 1)]
             m.d.sync += [some.eq(bytes_held != 1), more.eq(left != 1)]
@@ -82,7 +89,7 @@ class EscapeMerger(wiring.Component):
             out.i.valid.eq(held_valid & (~waiting | (single & at_hand))),
             done.eq(out.i.valid & out.i.ready),
         ]
-        for lane in range(BLOCK):
+        for lane in range(lanes):
             # Where there is none left, the token stays.
             with m.If(lowest[lane] & more):
                 m.d.comb += out.i.payload.z[lane].eq(escapes[:8])
@@ -97,7 +104,7 @@ class EscapeMerger(wiring.Component):
         with m.If(ends):
             m.d.sync += [headed.eq(0), dropping.eq(left_over)]
 
-        fresh = Cat(z == ESCAPE for z in slot.o.payload.z) & (~slot.o.payload.raw).replicate(BLOCK)
+        fresh = Cat(z == ESCAPE for z in slot.o.payload.z) & (~slot.o.payload.raw).replicate(lanes)
         m.d.comb += slot.o.ready.eq((~held_valid | done) & ~dropping & ~ends)
         with m.If(slot.o.ready):
             m.d.sync += [held.eq(slot.o.payload), held_valid.eq(slot.o.valid)]

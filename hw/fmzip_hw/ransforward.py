@@ -7,11 +7,11 @@ from amaranth.lib.wiring import In, Out
 
 from fmzip.format import BLOCK, ESCAPE, STATE_SETS, STATISTICS_MAX, Transform
 from fmzip_hw.contexts import ContextFormer
-from fmzip_hw.layout import HeadLayout
+from fmzip_hw.layout import HeadLayout, absent_lanes
 from fmzip_hw.pipeline import register, register_flag
-from fmzip_hw.ransjudge import EscapedLayout, EscapeSerial, Judge
-from fmzip_hw.ransreverse import PassedLayout, TileLayout
-from fmzip_hw.slots import SlotLayout
+from fmzip_hw.ransjudge import EscapeSerial, Judge, escaped_layout
+from fmzip_hw.ransreverse import TileLayout, passed_layout
+from fmzip_hw.slots import place_layout
 from fmzip_hw.stream import CreditFifo
 from fmzip_hw.tables import TOKEN_BITS, ContextWrite, EntryWrite, LimitWrite
 
@@ -24,6 +24,10 @@ class ForwardPass(wiring.Component):
     planes or positions ``loop`` cycles apart, or more. ``latency`` cycles from a slot to ``write``;
     ``tile_gap`` cycles and those from ``enter`` to the slot pass between two tiles.
 
+    Parameters
+    ----------
+    lanes : 2, 4 or 8; see ``slots`` for what a slot is with less than 8
+
     Members
     -------
     head : In(HeadLayout), constant from ``start`` on
@@ -31,9 +35,9 @@ class ForwardPass(wiring.Component):
     room : In(1), there is a place for another slot behind this
     free : Out(1), a slot may enter; enter : In(1), one does; ends : In(1), it is the tile's last
     i_valid : In(1), a slot is there
-    z : In(8 x 8), its numbers, 0 in lanes without a channel. With nibbles both planes have all of z
-    place, sets : In(SlotLayout), In(4), see ``SlotSequencer``
-    write, slot : Out(1), Out(PassedLayout), it goes to the backward pass
+    z : In(lanes x 8), its numbers, 0 in lanes without a channel. With nibbles both planes have all
+    place, sets : In(place_layout), In(4), see ``SlotSequencer``
+    write, slot : Out(1), Out(passed_layout), it goes to the backward pass
     tile : Out(stream of TileLayout), the tile is complete; the next one begins when it is taken
     escapes : Out(stream of 8)
     """
@@ -41,9 +45,10 @@ class ForwardPass(wiring.Component):
     _feedback = ContextFormer.latency + 2
     loop = _feedback + 1
     latency = _feedback
-    tile_gap = latency + Judge.latency + 1
 
-    def __init__(self) -> None:
+    def __init__(self, lanes: int = BLOCK) -> None:
+        self._lanes, self._judge = lanes, Judge(lanes)
+        self.tile_gap = self.latency + self._judge.latency + 1
         super().__init__({
             "head": In(HeadLayout),
             "context": In(ContextWrite),
@@ -54,22 +59,22 @@ class ForwardPass(wiring.Component):
             "enter": In(1),
             "ends": In(1),
             "i_valid": In(1),
-            "z": In(data.ArrayLayout(8, BLOCK)),
-            "place": In(SlotLayout),
+            "z": In(data.ArrayLayout(8, lanes)),
+            "place": In(place_layout(lanes)),
             "sets": In(range(STATE_SETS + 1)),
             "write": Out(1),
-            "slot": Out(PassedLayout),
+            "slot": Out(passed_layout(lanes)),
             "tile": Out(stream.Signature(TileLayout)),
             "escapes": Out(stream.Signature(8)),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.former = former = ContextFormer(self._feedback)
+        m.submodules.former = former = ContextFormer(self._feedback, self._lanes)
         assert former.loop == self.loop
-        m.submodules.queue = queue = CreditFifo(EscapedLayout, depth=32)
-        m.submodules.serial = serial = EscapeSerial()
-        m.submodules.judge = judge = Judge()
+        m.submodules.queue = queue = CreditFifo(escaped_layout(self._lanes), depth=32)
+        m.submodules.serial = serial = EscapeSerial(self._lanes)
+        m.submodules.judge = judge = self._judge
         wiring.connect(m, queue.o, serial.i)
         wiring.connect(m, serial.o, wiring.flipped(self.escapes))
         wiring.connect(m, judge.tile, wiring.flipped(self.tile))
@@ -95,7 +100,7 @@ class ForwardPass(wiring.Component):
             former.write.eq(self.context),
         ]
         found, cycles = judge.slot, self._feedback
-        for lane in range(BLOCK):
+        for lane in range(self._lanes):
             byte = z[8 * lane : 8 * lane + 8]
             symbol = register(m, Cat(Mux(upper, byte[4:], byte[:4]), Mux(is_nibbles, 0, byte[4:])))
             # A symbol above 30 is above any limit.
@@ -115,7 +120,7 @@ class ForwardPass(wiring.Component):
         m.d.comb += [
             found.last.eq(register(m, slot.ends_tile, cycles)),
             found.upper.eq(register(m, upper, cycles)),
-            found.partial.eq(register(m, ~slot.keep[-1], cycles)),
+            found.absent.eq(register(m, absent_lanes(slot.keep), cycles)),
             judge.head.eq(self.head),
             judge.entry.eq(self.entry),
             judge.valid.eq(register_flag(m, valid, cycles)),
@@ -126,7 +131,7 @@ class ForwardPass(wiring.Component):
             Cat(self.slot.z).eq(register(m, z, cycles)),
             self.slot.escape.eq(found.escaped.flags),
             self.slot.upper.eq(found.upper),
-            self.slot.partial.eq(found.partial),
+            self.slot.absent.eq(found.absent),
             Cat(self.slot.statistic).eq(Cat(found.statistics)),
         ]
         return m

@@ -16,7 +16,7 @@ from fmzip.format import (
     price,
 )
 from fmzip_hw.bytestack import prefix_counts
-from fmzip_hw.layout import HeadLayout
+from fmzip_hw.layout import HeadLayout, absent_bits
 from fmzip_hw.pairedtable import PairedTable, paired_tables
 from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.ransescape import lowest_flag, several
@@ -26,23 +26,28 @@ from fmzip_hw.tables import STATISTIC_BITS, TOKEN_BITS, EntryWrite, write_layout
 _BYTE_PRICE = 8 * PRICE_PER_BIT
 _ESCAPE_PRICE = price(1) + _BYTE_PRICE  # at most
 _PRICE_BITS = _ESCAPE_PRICE.bit_length()
-_SUM_BITS = (BLOCK * _ESCAPE_PRICE).bit_length()
 _TILE_PRICE_BITS = (TILE_SLOTS_MAX * BLOCK * _ESCAPE_PRICE).bit_length()
 _COUNT_BYTES = 8  # of the word with the number of escapes
 _SIZE_BITS = (2 * TILE_SLOTS_MAX * BLOCK).bit_length()  # any price and as many escapes are below
 
 PriceWrite = write_layout(STATISTIC_BITS + TOKEN_BITS, _PRICE_BITS)
 
-EscapedLayout = data.StructLayout({"symbols": data.ArrayLayout(8, BLOCK), "flags": BLOCK})
 
-JudgedLayout = data.StructLayout({
-    "statistics": data.ArrayLayout(STATISTIC_BITS, BLOCK),
-    "tokens": data.ArrayLayout(TOKEN_BITS, BLOCK),
-    "escaped": EscapedLayout,
-    "last": 1,  # of the tile
-    "upper": 1,  # with nibbles, plane 0: what is raw counts in the other one
-    "partial": 1,  # not all lanes have a channel
-})  # fmt: skip
+def escaped_layout(lanes: int) -> data.StructLayout:
+    """The symbols of a slot, and which of them are escapes."""
+    return data.StructLayout({"symbols": data.ArrayLayout(8, lanes), "flags": lanes})
+
+
+def judged_layout(lanes: int) -> data.StructLayout:
+    """A slot that costs something."""
+    return data.StructLayout({
+        "statistics": data.ArrayLayout(STATISTIC_BITS, lanes),
+        "tokens": data.ArrayLayout(TOKEN_BITS, lanes),
+        "escaped": escaped_layout(lanes),
+        "last": 1,  # of the tile
+        "upper": 1,  # with nibbles, plane 0: what is raw counts in the other one
+        "absent": absent_bits(lanes),  # see `layout.absent_lanes`
+    })  # fmt: skip
 
 
 class Pricer(wiring.Component):
@@ -50,23 +55,30 @@ class Pricer(wiring.Component):
 
     Latency ``latency`` cycles, never stalls.
 
+    Parameters
+    ----------
+    lanes : 2, 4 or 8
+
     Members
     -------
     write : In(EntryWrite), while nothing is coded
-    statistics, tokens : In(5 x 8)
-    o : Out(12)
+    statistics, tokens : In(lanes x 5)
+    o : Out, enough bits
     """
 
-    latency = PairedTable.latency + exact_log2(BLOCK)
-
-    write: In(EntryWrite)
-    statistics: In(data.ArrayLayout(STATISTIC_BITS, BLOCK))
-    tokens: In(data.ArrayLayout(TOKEN_BITS, BLOCK))
-    o: Out(_SUM_BITS)
+    def __init__(self, lanes: int = BLOCK):
+        self._lanes = lanes
+        self.latency = PairedTable.latency + exact_log2(lanes)
+        super().__init__({
+            "write": In(EntryWrite),
+            "statistics": In(data.ArrayLayout(STATISTIC_BITS, lanes)),
+            "tokens": In(data.ArrayLayout(TOKEN_BITS, lanes)),
+            "o": Out((lanes * _ESCAPE_PRICE).bit_length()),
+        })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        addresses = [Cat(self.tokens[lane], self.statistics[lane]) for lane in range(BLOCK)]
+        addresses = [Cat(self.tokens[lane], self.statistics[lane]) for lane in range(self._lanes)]
         write = Signal(PriceWrite)
         m.d.comb += [
             write.en.eq(self.write.en),
@@ -89,31 +101,38 @@ class Judge(wiring.Component):
 
     Escapes go on, and are counted, until there are more than 4095 before a slot.
 
+    Parameters
+    ----------
+    lanes : 2, 4 or 8; see ``slots`` for what a slot is with less than 8
+
     Members
     -------
     head : In(HeadLayout), constant during a frame
     entry : In(EntryWrite), while nothing is coded
-    valid, slot : In(1), In(JudgedLayout), a slot
+    valid, slot : In(1), In(judged_layout), a slot
     sets : In(4), state sets of the tile, with its last slot and for ``latency`` cycles
-    put, payload : Out(1), Out(EscapedLayout), its escapes, four cycles later
+    put, payload : Out(1), Out(escaped_layout), its escapes, four cycles later
     tile : Out(stream of TileLayout), ``latency`` cycles behind the tile's last slot. The next
         tile's slots may come when it is taken
     """
 
-    latency = Pricer.latency + 4
-
-    head: In(HeadLayout)
-    entry: In(EntryWrite)
-    valid: In(1)
-    slot: In(JudgedLayout)
-    sets: In(range(STATE_SETS + 1))
-    put: Out(1)
-    payload: Out(EscapedLayout)
-    tile: Out(stream.Signature(TileLayout))
+    def __init__(self, lanes: int = BLOCK):
+        self._lanes, self._pricer = lanes, Pricer(lanes)
+        self.latency = self._pricer.latency + 4
+        super().__init__({
+            "head": In(HeadLayout),
+            "entry": In(EntryWrite),
+            "valid": In(1),
+            "slot": In(judged_layout(lanes)),
+            "sets": In(range(STATE_SETS + 1)),
+            "put": Out(1),
+            "payload": Out(escaped_layout(lanes)),
+            "tile": Out(stream.Signature(TileLayout)),
+        })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.pricer = pricer = Pricer()
+        m.submodules.pricer = pricer = self._pricer
         m.d.comb += [
             pricer.write.eq(self.entry),
             Cat(pricer.statistics).eq(Cat(self.slot.statistics)),
@@ -121,8 +140,8 @@ class Judge(wiring.Component):
         ]
         taken = Signal()
         m.d.comb += taken.eq(self.tile.valid & self.tile.ready)
-        valid = register_flag(m, self.valid, Pricer.latency)
-        last = register_flag(m, self.valid & self.slot.last, Pricer.latency + 1)
+        valid = register_flag(m, self.valid, pricer.latency)
+        last = register_flag(m, self.valid & self.slot.last, pricer.latency + 1)
         # Rounded up to bytes, and with the section of escapes.
         least = _COUNT_BYTES * _BYTE_PRICE + _BYTE_PRICE - 1
         price = Signal(_TILE_PRICE_BITS, init=least)
@@ -153,8 +172,8 @@ class Judge(wiring.Component):
 
     def _escapes(self, m: Module, clear: Value) -> Signal:
         """How many escapes the tile has; they go on one cycle behind the count."""
-        flags = Signal(BLOCK)
-        m.d.sync += flags.eq(self.slot.escaped.flags & self.valid.replicate(BLOCK))
+        flags = Signal(self._lanes)
+        m.d.sync += flags.eq(self.slot.escaped.flags & self.valid.replicate(self._lanes))
         counts = prefix_counts(m, flags)
         flags = register(m, flags, 2)
         escapes = Signal(ESCAPE_BITS)
@@ -173,8 +192,11 @@ class Judge(wiring.Component):
     def _raw_bytes(self, m: Module, clear: Value) -> Signal:
         """Size of the tile's values."""
         raw = Signal(_SIZE_BITS)
-        tail = register(m, self.head.channels[: exact_log2(BLOCK)])
-        count = register(m, Mux(self.slot.partial, tail, BLOCK))
+        tail: Value = register(m, self.head.channels[: exact_log2(self._lanes)])
+        absent = self.slot.absent
+        if len(absent) > 1:
+            tail = Mux(absent[1], 0, tail)
+        count = register(m, Mux(absent[0], tail, self._lanes))
         counts = register_flag(m, self.valid & ~self.slot.upper)
         with m.If(clear):
             m.d.sync += raw.eq(0)
@@ -186,19 +208,27 @@ class Judge(wiring.Component):
 class EscapeSerial(wiring.Component):
     """The escapes of slots one by one, lane by lane; a slot without any takes a cycle.
 
+    Parameters
+    ----------
+    lanes : 2, 4 or 8
+
     Members
     -------
-    i : In(stream of EscapedLayout)
+    i : In(stream of escaped_layout)
     o : Out(stream of 8)
     """
 
-    i: In(stream.Signature(EscapedLayout))
-    o: Out(stream.Signature(8))
+    def __init__(self, lanes: int = BLOCK):
+        self._lanes = lanes
+        super().__init__({
+            "i": In(stream.Signature(escaped_layout(lanes))),
+            "o": Out(stream.Signature(8)),
+        })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        symbols = Signal(8 * BLOCK, reset_less=True)
-        flags = Signal(BLOCK)
+        symbols = Signal(8 * self._lanes, reset_less=True)
+        flags = Signal(self._lanes)
         single = Signal(init=1)  # no more than one flag is left
         lowest = lowest_flag(flags)
         rest = flags & ~lowest
@@ -209,12 +239,12 @@ class EscapeSerial(wiring.Component):
             load.eq(go & single),
             self.i.ready.eq(load),
         ]
-        following = Signal(BLOCK)
+        following = Signal(self._lanes)
         m.d.comb += following.eq(
-            Mux(single, self.i.payload.flags & self.i.valid.replicate(BLOCK), rest)
+            Mux(single, self.i.payload.flags & self.i.valid.replicate(self._lanes), rest)
         )
         byte = Cat(
-            Cat(symbols[8 * lane + k] & lowest[lane] for lane in range(BLOCK)).any()
+            Cat(symbols[8 * lane + k] & lowest[lane] for lane in range(self._lanes)).any()
             for k in range(8)
         )
         with m.If(go):

@@ -1,4 +1,4 @@
-"""The state loop of the rANS decoder: eight states at a time, in ten sets that take turns."""
+"""The state loop of the rANS decoder: a state for each lane, in sets that take turns."""
 
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, wiring
@@ -6,7 +6,8 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from fmzip.format import BLOCK, STATE_BYTES, STATE_MIN, STATE_SETS, TOTAL_BITS
-from fmzip_hw.bytering import WORD, ByteRing
+from fmzip_hw.bytering import ByteRing
+from fmzip_hw.layout import absent_bits, beats_per_block, lanes_of
 from fmzip_hw.multiply import Multiplier
 from fmzip_hw.pairedtable import PairedTable, paired_tables
 from fmzip_hw.pipeline import register, register_flag
@@ -14,8 +15,7 @@ from fmzip_hw.tables import STATISTIC_BITS, TOKEN_BITS, EntryWrite, TokenWrite, 
 from fmzip_hw.tokentable import TokenTables
 
 _STATE_BITS = 8 * STATE_BYTES
-_HALVES = BLOCK * _STATE_BITS // WORD  # words of a set
-_PER_WORD = BLOCK // _HALVES
+WORDS_PER_SET = STATE_BYTES  # a byte for each lane in a word
 
 _SpanLayout = data.StructLayout({"frequency": TOTAL_BITS, "start": TOTAL_BITS})
 _SpanWrite = write_layout(STATISTIC_BITS + TOKEN_BITS, _SpanLayout)
@@ -24,25 +24,30 @@ _SpanWrite = write_layout(STATISTIC_BITS + TOKEN_BITS, _SpanLayout)
 class RansLanes(wiring.Component):
     """Decodes the tokens of a slot from its set of states, and renormalises the states.
 
-    A slot per cycle, never stalls: a set is read 10 cycles after it was read before, which is when
-    it has just been written. Members without another time belong to the cycle in which the slot
-    comes.
+    A slot per cycle, never stalls: with 8 lanes a set is read 10 cycles after it was read before,
+    which is when it has just been written. With fewer lanes there are as many more sets, each of a
+    part of the 8 states, and so more time. Members without another time belong to the cycle in
+    which the slot comes.
+
+    Parameters
+    ----------
+    lanes : 2, 4 or 8
 
     Members
     -------
     begin : In(1), a tile begins: set 0 is the next one, of states that are loaded and of slots
     load : In(1), ``word`` has the states of half a set, set by set; only between tiles
-    word : In(64), the next word of the stream: bytes, and states while they are loaded
+    word : In(8 x lanes), the next word of the stream: bytes, and states while they are loaded
     prime, second : In(1), see ``ByteRing``
     raw : In(1), the tile is raw: its lanes take a byte each; constant while slots come
-    tail : In(8), lanes with a channel in a slot that is ``partial``; constant
+    tail : In(lanes), lanes with a channel in a slot where some have none; constant
     i_valid : In(1), there is a slot
-    partial : In(1), only the lanes of ``tail`` have a channel
-    statistics : In(5 x 8)
-    tokens : Out(5 x 8), ``token_latency`` cycles later
+    absent : In, see ``layout.absent_lanes``
+    statistics : In(lanes x 5)
+    tokens : Out(lanes x 5), ``token_latency`` cycles later
     pop : Out(1), ``word`` is taken for its bytes; at most once for each slot,
         ``byte_latency`` cycles later
-    bytes : Out(8 x 8), bytes of the lanes of a raw tile, ``byte_latency`` cycles later
+    bytes : Out(lanes x 8), bytes of the lanes of a raw tile, ``byte_latency`` cycles later
     check : In(1), compare the next set of states with what it must be in the end
     wrong : Out(1), a set of states was not that, or a state that was loaded is too small
     token, entry : In(TokenWrite, EntryWrite), into the tables; not while slots come
@@ -51,21 +56,23 @@ class RansLanes(wiring.Component):
     token_latency = 2
     byte_latency = 9
 
-    def __init__(self) -> None:
+    def __init__(self, lanes: int = BLOCK) -> None:
+        self._lanes, self._count = lanes, STATE_SETS * beats_per_block(lanes)
+        self._per_word = lanes // WORDS_PER_SET
         super().__init__({
             "begin": In(1),
             "load": In(1),
-            "word": In(WORD),
+            "word": In(8 * lanes),
             "prime": In(1),
             "second": In(1),
             "raw": In(1),
-            "tail": In(BLOCK),
+            "tail": In(lanes),
             "i_valid": In(1),
-            "partial": In(1),
-            "statistics": In(data.ArrayLayout(STATISTIC_BITS, BLOCK)),
-            "tokens": Out(data.ArrayLayout(TOKEN_BITS, BLOCK)),
+            "absent": In(absent_bits(lanes)),
+            "statistics": In(data.ArrayLayout(STATISTIC_BITS, lanes)),
+            "tokens": Out(data.ArrayLayout(TOKEN_BITS, lanes)),
             "pop": Out(1),
-            "bytes": Out(data.ArrayLayout(8, BLOCK)),
+            "bytes": Out(data.ArrayLayout(8, lanes)),
             "check": In(1),
             "wrong": Out(1),
             "token": In(TokenWrite),
@@ -74,15 +81,15 @@ class RansLanes(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.ring = ring = ByteRing()
+        m.submodules.ring = ring = ByteRing(self._lanes)
         valid = self.i_valid
-        states = [Signal(_STATE_BITS, name=f"state{lane}") for lane in range(BLOCK)]
+        states = [Signal(_STATE_BITS, name=f"state{lane}") for lane in range(self._lanes)]
         entries = self._look_up(m, states)
         # Before renormalisation, with which lanes need a byte.
-        pairs = [self._lane(m, lane, states[lane], entries[lane]) for lane in range(BLOCK)]
+        pairs = [self._lane(m, lane, states[lane], entries[lane]) for lane in range(self._lanes)]
         sums, needy = [value for value, _ in pairs], Cat(short for _, short in pairs)
-        having = Mux(register(m, self.partial, 7), self.tail, (1 << BLOCK) - 1)
-        wants = Signal(BLOCK)
+        having = lanes_of(self.tail, register(m, self.absent, 7))
+        wants = Signal(self._lanes)
         m.d.comb += [
             wants.eq(Mux(register_flag(m, valid, 7), Mux(self.raw, having, needy), 0)),
             ring.wants.eq(wants),
@@ -98,9 +105,9 @@ class RansLanes(wiring.Component):
         short = []
         takes = register(m, wants, ring.latency)
         for lane, value in enumerate(sums):
-            low = _STATE_BITS * (lane % _PER_WORD)
+            low = _STATE_BITS * (lane % self._per_word)
             value = register(m, Mux(self.load, self.word[low : low + _STATE_BITS], value))
-            if lane < _PER_WORD:
+            if lane < self._per_word:
                 short.append(value < STATE_MIN)
             value = register(m, value)
             shifted = Cat(ring.o[lane], value[: _STATE_BITS - 8])
@@ -119,23 +126,23 @@ class RansLanes(wiring.Component):
         self, m: Module, states: list[Signal], lanes: list[Value], valid: Value, loaded: Value
     ) -> None:
         """The memory of the states: where they are read from, and written to."""
-        reading, writing = Signal(range(STATE_SETS)), Signal(range(STATE_SETS))
-        half = Signal(range(_HALVES))
-        written = valid | (loaded & (half == _HALVES - 1))
+        reading, writing = Signal(range(self._count)), Signal(range(self._count))
+        half = Signal(range(WORDS_PER_SET))
+        written = valid | (loaded & (half == WORDS_PER_SET - 1))
         for counter, step in ((reading, self.i_valid | self.check), (writing, written)):
             with m.If(self.begin):
                 m.d.sync += counter.eq(0)
             with m.Elif(step):
-                m.d.sync += counter.eq(Mux(counter == STATE_SETS - 1, 0, counter + 1))
+                m.d.sync += counter.eq(Mux(counter == self._count - 1, 0, counter + 1))
         with m.If(self.begin):
             m.d.sync += half.eq(0)
         with m.Elif(loaded):
             m.d.sync += half.eq(half + 1)
-        for k in range(_HALVES):
-            part = slice(k * _PER_WORD, (k + 1) * _PER_WORD)
+        for k in range(WORDS_PER_SET):
+            part = slice(k * self._per_word, (k + 1) * self._per_word)
             # Read without a register, so that a state costs no cycle more.
             m.submodules[f"states{k}"] = memory = Memory(
-                shape=Shape(WORD), depth=STATE_SETS, init=[]
+                shape=Shape(8 * self._lanes), depth=self._count, init=[]
             )
             write, read = memory.write_port(), memory.read_port(domain="comb")
             m.d.comb += [
@@ -148,7 +155,7 @@ class RansLanes(wiring.Component):
 
     def _look_up(self, m: Module, states: list[Signal]) -> list[data.View]:
         """Tokens, 2 cycles later, and what is known of them, 4 cycles later."""
-        m.submodules.tokens_of = tokens = TokenTables()
+        m.submodules.tokens_of = tokens = TokenTables(self._lanes)
         m.d.comb += [tokens.write.eq(self.token), self.tokens.eq(tokens.tokens)]
         addresses = []
         for lane, state in enumerate(states):
@@ -174,7 +181,7 @@ class RansLanes(wiring.Component):
             product.a.eq(entry.frequency),
             product.b.eq(before[TOTAL_BITS:]),
         ]
-        # Without waiting for the sum: there are eight of these to be counted.
+        # Without waiting for the sum: those of all lanes are to be counted.
         carry = (product.o[:8] + below)[8]
         return (
             register(m, (product.o + below)[:_STATE_BITS]),

@@ -4,10 +4,11 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
-from fmzip.format import BLOCK, STATE_SETS, TOTAL_BITS, Transform
+from fmzip.format import BLOCK, STATE_BYTES, STATE_SETS, TOTAL_BITS, Transform
 from fmzip_hw.bytestack import ByteStacker
-from fmzip_hw.layout import HeadLayout
+from fmzip_hw.layout import HeadLayout, absent_bits, lanes_of
 from fmzip_hw.pairedtable import PairedTable, paired_tables
 from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.ransstate import DivisorLayout, RansStates, reciprocal
@@ -16,14 +17,17 @@ from fmzip_hw.tables import STATISTIC_BITS, TOKEN_BITS, EntryWrite, write_layout
 
 ESCAPE_BITS = 13
 
-# A slot as it waits for the backward pass. With nibbles `z` has both planes in either slot.
-PassedLayout = data.StructLayout({
-    "z": data.ArrayLayout(8, BLOCK),
-    "statistic": data.ArrayLayout(STATISTIC_BITS, BLOCK),
-    "escape": BLOCK,
-    "upper": 1,  # the symbols are the upper nibbles
-    "partial": 1,  # not all lanes have a channel
-})  # fmt: skip
+
+def passed_layout(lanes: int) -> data.StructLayout:
+    """A slot as it waits for the backward pass. With nibbles `z` has both planes in either slot."""
+    return data.StructLayout({
+        "z": data.ArrayLayout(8, lanes),
+        "statistic": data.ArrayLayout(STATISTIC_BITS, lanes),
+        "escape": lanes,
+        "upper": 1,  # the symbols are the upper nibbles
+        "absent": absent_bits(lanes),  # see `layout.absent_lanes`
+    })  # fmt: skip
+
 
 DivisorWrite = write_layout(STATISTIC_BITS + TOKEN_BITS, DivisorLayout)
 
@@ -33,18 +37,25 @@ TileLayout = data.StructLayout({"raw": 1, "escapes": ESCAPE_BITS})
 class DivisorTables(wiring.Component):
     """What the states have to know of a token, for each lane; latency ``latency`` cycles.
 
+    Parameters
+    ----------
+    lanes : 2, 4 or 8
+
     Members
     -------
     write : In(EntryWrite), while nothing is coded
-    address : In(8 x 10), token and above it statistic
-    divisors : Out(8 x DivisorLayout)
+    address : In(lanes x 10), token and above it statistic
+    divisors : Out(lanes x DivisorLayout)
     """
 
     latency = PairedTable.latency
 
-    write: In(EntryWrite)
-    address: In(data.ArrayLayout(TOKEN_BITS + STATISTIC_BITS, BLOCK))
-    divisors: Out(data.ArrayLayout(DivisorLayout, BLOCK))
+    def __init__(self, lanes: int = BLOCK):
+        super().__init__({
+            "write": In(EntryWrite),
+            "address": In(data.ArrayLayout(TOKEN_BITS + STATISTIC_BITS, lanes)),
+            "divisors": Out(data.ArrayLayout(DivisorLayout, lanes)),
+        })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -79,6 +90,7 @@ class BackwardPass(wiring.Component):
     Parameters
     ----------
     depth : slots that the buffer holds, a power of two
+    lanes : 2, 4 or 8; see ``slots`` for what a slot is with less than 8
 
     Members
     -------
@@ -86,41 +98,44 @@ class BackwardPass(wiring.Component):
     entry : In(EntryWrite), while nothing is coded
     enter : In(1), a slot is on its way to ``write``; only while ``room``
     room : Out(1), another slot of the tile has a place
-    write, slot : In(1), In(PassedLayout), append a slot to the tile
+    write, slot : In(1), In(passed_layout), append a slot to the tile
     tile : In(stream of TileLayout), the tile is complete; no slot may be on its way
     hold : In(1), put out no more bytes than those on their way, ``in_flight`` words
     o_write, o_bits, o_done, o_offset : Out, those of the ByteStacker
     ended : Out(TileLayout), with ``o_done``: the tile that has been written
     """
 
-    in_flight = ReversalBuffer.latency + 5 + RansStates.latency + 1 + ByteStacker.latency + 4
-
-    tile_gap = 2 * STATE_SETS + 3  # the states take two cycles each
-
-    def __init__(self, depth: int):
-        self._buffer = ReversalBuffer(PassedLayout.size, depth)
+    def __init__(self, depth: int, lanes: int = BLOCK):
+        self._lanes = lanes
+        self._buffer = ReversalBuffer(passed_layout(lanes).size, depth)
+        self._states, self._stacker = RansStates(lanes), ByteStacker(lanes)
+        self.sets = self._states.sets
+        self.tile_gap = STATE_BYTES * self.sets + 3  # the states take two cycles each
+        to_stacker = ReversalBuffer.latency + 5 + RansStates.latency + 1
+        self.in_flight = to_stacker + self._stacker.latency + 4
         super().__init__({
             "head": In(HeadLayout),
             "entry": In(EntryWrite),
             "enter": In(1),
             "room": Out(1, init=1),
             "write": In(1),
-            "slot": In(PassedLayout),
+            "slot": In(passed_layout(lanes)),
             "tile": In(stream.Signature(TileLayout)),
             "hold": In(1),
             "o_write": Out(1),
-            "o_bits": Out(8 * BLOCK),
+            "o_bits": Out(8 * lanes),
             "o_done": Out(1),
-            "o_offset": Out(3),
+            "o_offset": Out(exact_log2(lanes)),
             "ended": Out(TileLayout),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.buffer = buffer = self._buffer
-        m.submodules.tables = tables = DivisorTables()
-        m.submodules.states = states = RansStates()
-        m.submodules.stacker = stacker = ByteStacker()
+        lanes = self._lanes
+        m.submodules.tables = tables = DivisorTables(lanes)
+        m.submodules.states = states = self._states
+        m.submodules.stacker = stacker = self._stacker
         control = _Control(m, self, buffer)
         m.d.comb += [
             buffer.enter.eq(self.enter),
@@ -130,10 +145,10 @@ class BackwardPass(wiring.Component):
             tables.write.eq(self.entry),
         ]
 
-        passed = Signal(PassedLayout)
+        passed = Signal(passed_layout(lanes))
         m.d.comb += passed.eq(buffer.read)
         is_nibbles = register(m, self.head.transform == Transform.NIBBLES)
-        for lane in range(BLOCK):
+        for lane in range(lanes):
             z = passed.z[lane]
             low = Mux(is_nibbles & passed.upper, z[4:], z[:4])
             symbol = Cat(low, z[4] & ~is_nibbles)
@@ -153,14 +168,14 @@ class BackwardPass(wiring.Component):
         half = register(m, control.half, to_bytes)
         raw = register_flag(m, control.raw, to_bytes)
         z = register(m, passed.z, to_bytes - buffer.latency)
-        tail = register(m, self.head.channels[:3])
-        in_tail = register(m, Mux(tail == 0, 0xFF, (1 << tail) - 1)[:BLOCK])
-        there = Mux(register(m, passed.partial), in_tail, 0xFF)
+        tail = register(m, self.head.channels[: exact_log2(lanes)])
+        in_tail = register(m, Mux(tail == 0, (1 << lanes) - 1, (1 << tail) - 1)[:lanes])
+        there = lanes_of(in_tail, register(m, passed.absent))
         there = register(m, Mux(register(m, passed.upper & is_nibbles), 0, there))
         there = register(m, there, to_bytes - buffer.latency - 2)
-        parts = [states.states[k >> 1][8 * (k & 1) :][:8] for k in range(2 * BLOCK)]
-        for lane in range(BLOCK):
-            chosen = Mux(half, parts[BLOCK + lane], parts[lane])
+        parts = [states.states[k >> 1][8 * (k & 1) :][:8] for k in range(STATE_BYTES * lanes)]
+        for lane in range(lanes):
+            chosen = Mux(half, parts[lanes + lane], parts[lane])
             other = Mux(raw, z[8 * lane : 8 * lane + 8], states.states[lane][:8])
             m.d.sync += [
                 stacker.put[lane].eq(states.put[lane] | dump | (raw & there[lane])),
@@ -185,19 +200,18 @@ class _Control:
     # Behind the last slot, until all states are written; and long enough for the tile to have left
     # the stacker before the next one ends. With all sets in use, the states themselves take long
     # enough, and each has been written when its turn comes.
-    _pause = max(STATE_SETS, BackwardPass.in_flight)
-
     def __init__(self, m: Module, top: BackwardPass, buffer: ReversalBuffer):
-        self.set = Signal(range(STATE_SETS))
+        sets, longest = top.sets, max(STATE_SETS, top.in_flight)
+        self.set = Signal(range(sets))
         self.coded, self.raw, self.fresh = Signal(), Signal(), Signal()
         self.dump, self.half, self.end = Signal(), Signal(init=1), Signal()
-        highest = self._highest_set(m, top.write, buffer.turn)
+        highest = self._highest_set(m, top.write, buffer.turn, sets)
         tile = Signal(TileLayout)
         go = register_flag(m, ~top.hold)
-        fresh_left = Signal(range(STATE_SETS + 1))  # slots whose set has not been used yet
-        pause = Signal(range(self._pause))
+        fresh_left = Signal(range(sets + 1))  # slots whose set has not been used yet
+        pause = Signal(range(longest))
         top_set = Signal.like(self.set)
-        at_once = ~tile.raw & (top_set == STATE_SETS - 1)  # without a pause
+        at_once = ~tile.raw & (top_set == sets - 1)  # without a pause
         with m.FSM():
             with m.State("idle"), m.If(top.tile.valid):
                 m.next = "turn"
@@ -208,7 +222,7 @@ class _Control:
                     tile.eq(top.tile.payload),
                     self.set.eq(highest.latest),
                     top_set.eq(highest.top),
-                    fresh_left.eq(STATE_SETS),
+                    fresh_left.eq(sets),
                     self.fresh.eq(1),
                 ]
                 m.next = "slots"
@@ -218,10 +232,10 @@ class _Control:
                     self.coded.eq(go & ~tile.raw),
                     self.raw.eq(go & tile.raw),
                 ]
-                m.d.sync += pause.eq(self._pause - 1)
+                m.d.sync += pause.eq(longest - 1)
                 with m.If(go):
                     m.d.sync += [
-                        self.set.eq(Mux(self.set == 0, STATE_SETS - 1, self.set - 1)),
+                        self.set.eq(Mux(self.set == 0, sets - 1, self.set - 1)),
                         fresh_left.eq(Mux(fresh_left == 0, 0, fresh_left - 1)),
                         self.fresh.eq(fresh_left > 1),
                     ]
@@ -249,19 +263,19 @@ class _Control:
                 m.next = "idle"
 
     @staticmethod
-    def _highest_set(m: Module, write: Value, turn: Value) -> data.View:
+    def _highest_set(m: Module, write: Value, turn: Value, count: int) -> data.View:
         """Sets of the tile that is being written: of its ``latest`` slot, and the ``top`` one."""
-        sets = Signal(data.StructLayout({"latest": range(STATE_SETS), "top": range(STATE_SETS)}))
+        sets = Signal(data.StructLayout({"latest": range(count), "top": range(count)}))
         some, all_used = Signal(), Signal()
-        following = Signal(range(STATE_SETS))
-        m.d.comb += following.eq(Mux(some & (sets.latest != STATE_SETS - 1), sets.latest + 1, 0))
+        following = Signal(range(count))
+        m.d.comb += following.eq(Mux(some & (sets.latest != count - 1), sets.latest + 1, 0))
         with m.If(turn):
             m.d.sync += [some.eq(0), all_used.eq(0)]
         with m.Elif(write):
             m.d.sync += [
                 some.eq(1),
                 sets.latest.eq(following),
-                all_used.eq(all_used | (following == STATE_SETS - 1)),
-                sets.top.eq(Mux(all_used, STATE_SETS - 1, following)),
+                all_used.eq(all_used | (following == count - 1)),
+                sets.top.eq(Mux(all_used, count - 1, following)),
             ]
         return sets

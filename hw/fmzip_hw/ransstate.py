@@ -6,6 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from fmzip.format import BLOCK, STATE_BYTES, STATE_MIN, STATE_SETS, TOTAL_BITS, ceil_div
+from fmzip_hw.layout import beats_per_block
 from fmzip_hw.multiply import Multiplier
 from fmzip_hw.pipeline import register, register_flag
 
@@ -34,33 +35,43 @@ def reciprocal(frequency: int) -> tuple[int, int]:
 
 
 class RansStates(wiring.Component):
-    """The states of 10 sets and 8 lanes; one set takes a symbol in each lane per cycle.
+    """The states of 10 sets of 8; ``lanes`` of a set take a symbol each per cycle.
 
-    Never stalls; a set may be used again 10 cycles later. Latency ``latency`` cycles to ``put``
+    Never stalls; states may be used again 10 cycles later. Latency ``latency`` cycles to ``put``
     and ``states``.
+
+    Parameters
+    ----------
+    lanes : 2, 4 or 8; with less than 8 there are as many more sets of so many states, ``sets``
 
     Members
     -------
     valid : In(1), the symbols are taken
     set : In, which set; without ``valid`` its states are only read
     fresh : In(1), the states are those at the end of a tile, whatever the set holds
-    divisors : In(8 x DivisorLayout), frequencies of the symbols
-    put : Out(8), the lane puts out the lowest byte of its state
-    states : Out(8 x 16), before the symbols
+    divisors : In(lanes x DivisorLayout), frequencies of the symbols
+    put : Out(lanes), the lane puts out the lowest byte of its state
+    states : Out(lanes x 16), before the symbols
     """
 
     latency = 2
 
-    set: In(range(STATE_SETS))
-    valid: In(1)
-    fresh: In(1)
-    divisors: In(data.ArrayLayout(DivisorLayout, BLOCK))
-    put: Out(BLOCK)
-    states: Out(data.ArrayLayout(STATE_BITS, BLOCK))
+    def __init__(self, lanes: int = BLOCK):
+        self._lanes, self.sets = lanes, STATE_SETS * beats_per_block(lanes)
+        super().__init__({
+            "set": In(range(self.sets)),
+            "valid": In(1),
+            "fresh": In(1),
+            "divisors": In(data.ArrayLayout(DivisorLayout, lanes)),
+            "put": Out(lanes),
+            "states": Out(data.ArrayLayout(STATE_BITS, lanes)),
+        })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.sets = sets = Memory(shape=STATE_BITS * BLOCK, depth=16, init=[])
+        m.submodules.sets = sets = Memory(
+            shape=STATE_BITS * self._lanes, depth=max(16, self.sets), init=[]
+        )
         write, read = sets.write_port(), sets.read_port(domain="comb")
         m.d.comb += read.addr.eq(self.set)
         valid = register_flag(m, self.valid)
@@ -70,7 +81,7 @@ class RansStates(wiring.Component):
             write.addr.eq(register(m, self.set, to_write)),
             write.en.eq(register_flag(m, valid, to_write - 1)),
         ]
-        for lane in range(BLOCK):
+        for lane in range(self._lanes):
             bits = slice(STATE_BITS * lane, STATE_BITS * (lane + 1))
             state = Signal(STATE_BITS, name=f"state{lane}", reset_less=True)
             m.d.sync += state.eq(read.data[bits])

@@ -1,18 +1,17 @@
 """Taking the words of a tile of the coder RANS apart, and letting its slots begin."""
 
-from amaranth.hdl import Module, Signal, Value, signed
+from amaranth.hdl import Const, Module, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from fmzip.format import BLOCK, ESCAPES_MAX, STATE_SETS
-from fmzip_hw.bytering import WORD
-from fmzip_hw.layout import word_layout
+from fmzip_hw.layout import beats_per_block, word_layout
 from fmzip_hw.pipeline import register_flag
+from fmzip_hw.ranslanes import WORDS_PER_SET
 
 _COUNT_BITS = ESCAPES_MAX.bit_length()
 _COUNT_BYTES = 2
-_WORDS_PER_SET = 2
 
 
 class TileReader(wiring.Component):
@@ -25,12 +24,14 @@ class TileReader(wiring.Component):
     ----------
     depth : of the FIFO in front of it
     drain : cycles from a slot until its states are written
+    lanes : 2, 4 or 8; also bytes of a word
 
     Members
     -------
     i : In(stream of word_layout), from a FIFO
     pushed, pushed_last : In(1), a word goes into that FIFO; it is the last one of its tile
-    escapes : Out(stream of 64), the escape section of each coded tile
+    escapes : Out(stream of 8 x lanes), the escape section of each coded tile, without whole words
+        of padding
     hold, whole, begun, sets, ends, ready, step : see ``SlotSequencer``; ``ready`` is its ``valid``
     free : In(1), there is room for a slot
     raw : Out(1), mode of the current tile
@@ -38,13 +39,14 @@ class TileReader(wiring.Component):
     used : In(1), in the cycle in which ``pop`` may come for a slot
     """
 
-    def __init__(self, depth: int, drain: int):
-        self._depth, self._drain = depth, drain
+    def __init__(self, depth: int, drain: int, lanes: int = BLOCK):
+        self._depth, self._drain, self._lanes = depth, drain, lanes
+        self._parts_log2 = exact_log2(beats_per_block(lanes))
         super().__init__({
-            "i": In(stream.Signature(word_layout(BLOCK))),
+            "i": In(stream.Signature(word_layout(lanes))),
             "pushed": In(1),
             "pushed_last": In(1),
-            "escapes": Out(stream.Signature(WORD)),
+            "escapes": Out(stream.Signature(8 * lanes)),
             "hold": Out(1),
             "whole": Out(1),
             "begun": In(1),
@@ -71,7 +73,9 @@ class TileReader(wiring.Component):
         take, taken = Signal(), Signal()
         over = Signal()  # all states of the tile are back
         left = Signal(_COUNT_BITS)  # words of the section, or cycles
-        sets = Signal.like(self.sets)
+        sets = Signal(len(self.sets) + self._parts_log2)
+        empty = Signal(self._parts_log2)  # words at the end of the section that are all padding
+        padding = left <= empty if self._parts_log2 else Const(0)
         supplied = self._supply(m, taken, ended)
         m.d.comb += [
             self.escapes.payload.eq(word.data),
@@ -90,19 +94,23 @@ class TileReader(wiring.Component):
                     m.next = "begin"
             with m.State("begin"):
                 count = word.data[:_COUNT_BITS]
+                words = (count + (_COUNT_BYTES + BLOCK - 1)) >> exact_log2(BLOCK)
+                filled = (count + (_COUNT_BYTES + self._lanes - 1)) >> exact_log2(self._lanes)
                 m.d.sync += [
-                    left.eq((count + (_COUNT_BYTES + BLOCK - 1)) >> exact_log2(BLOCK)),
-                    sets.eq(self.sets),
+                    empty.eq(-filled),
+                    left.eq(words << self._parts_log2),
+                    sets.eq(self.sets << self._parts_log2),
                 ]
                 m.next = "escapes"
                 with m.If(self.raw):
                     m.next = "prime"
             with m.State("escapes"):
-                m.d.comb += [self.escapes.valid.eq(got), take.eq(self.escapes.ready)]
-                with m.If(got & self.escapes.ready):
+                ready = self.escapes.ready | padding
+                m.d.comb += [self.escapes.valid.eq(got & ~padding), take.eq(ready)]
+                with m.If(got & ready):
                     m.d.sync += left.eq(left - 1)
                     with m.If(left == 1):
-                        m.d.sync += left.eq(sets * _WORDS_PER_SET)
+                        m.d.sync += left.eq(sets * WORDS_PER_SET)
                         m.next = "states"
             with m.State("states"):
                 m.d.comb += [take.eq(1), self.load.eq(got)]

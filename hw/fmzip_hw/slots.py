@@ -1,9 +1,14 @@
-"""Counting slots of the coder RANS: which symbols come together, and where they lie."""
+"""Counting slots of the coder RANS: which symbols come together, and where they lie.
+
+With fewer than 8 lanes a slot goes through the gateware in 8 / ``lanes`` parts, one behind the
+other, the lowest lanes first. Where components of the coder speak of slots and groups, parts are
+meant: a group has ``lanes`` channels then, some perhaps none that there are.
+"""
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
+from amaranth.utils import ceil_log2, exact_log2
 
 from fmzip.format import (
     BLOCK,
@@ -14,7 +19,7 @@ from fmzip.format import (
     TILE_SLOTS_MAX,
     Transform,
 )
-from fmzip_hw.layout import HeadLayout
+from fmzip_hw.layout import HeadLayout, beats_per_block
 from fmzip_hw.multiply import small_product
 from fmzip_hw.pipeline import register, register_flag
 from fmzip_hw.sequence import DownCounter, TileWalker, blocks_per_pixel
@@ -32,31 +37,45 @@ _Size = data.StructLayout({
     "sets": range(STATE_SETS + 1),
 })  # fmt: skip
 
-SlotLayout = data.StructLayout({
-    "plane": ceil_log2(PLANES_MAX),
-    "group": ceil_log2(POSITION_SLOTS_MAX),  # of 8 channels
-    "index": ceil_log2(POSITION_SLOTS_MAX),  # number of the slot in its position
-    "here": ceil_log2(ROW_SLOTS_MAX),  # number of the slot in its row of positions
-    # The same of the slot one position further on; in the last position, of that in the first one.
-    "ahead": ceil_log2(ROW_SLOTS_MAX),
-    "first_row": 1,
-    "first": 1,  # in the first position of its row
-    "last": 1,  # in the last position of its row
-    "one_col": 1,  # rows have one position
-    "two_cols": 1,  # rows have two positions
-    "keep": BLOCK,  # lanes with a channel
-    "ends_position": 1,
-    "ends_row": 1,
-    "ends_tile": 1,
-})  # fmt: skip
+
+def position_parts_max(lanes: int) -> int:
+    """Slots of a position, counted in parts of so many lanes."""
+    return POSITION_SLOTS_MAX * beats_per_block(lanes)
 
 
-def slot_layout() -> data.StructLayout:
+def row_parts_max(lanes: int) -> int:
+    """Slots of a row of positions, counted in parts."""
+    return ROW_SLOTS_MAX * beats_per_block(lanes)
+
+
+def place_layout(lanes: int) -> data.StructLayout:
+    """Where a slot, or a part of it, lies."""
+    in_position, in_row = ceil_log2(position_parts_max(lanes)), ceil_log2(row_parts_max(lanes))
+    return data.StructLayout({
+        "plane": ceil_log2(PLANES_MAX),
+        "group": in_position,  # of channels
+        "index": in_position,  # number of the slot in its position
+        "here": in_row,  # number of the slot in its row of positions
+        # The same of the slot one position further on; in the last position, of that in the first.
+        "ahead": in_row,
+        "first_row": 1,
+        "first": 1,  # in the first position of its row
+        "last": 1,  # in the last position of its row
+        "one_col": 1,  # rows have one position
+        "two_cols": 1,  # rows have two positions
+        "keep": lanes,  # lanes with a channel
+        "ends_position": 1,
+        "ends_row": 1,
+        "ends_tile": 1,
+    })  # fmt: skip
+
+
+def slot_layout(lanes: int) -> data.StructLayout:
     """A slot of numbers z: lane 0 in the lowest bits, ``last`` ends the tile, ``raw`` is its mode.
 
     In a raw tile with nibbles a slot holds both planes: z has 8 bits, and there is one plane.
     """
-    return data.StructLayout({"z": data.ArrayLayout(8, BLOCK), "last": 1, "raw": 1})
+    return data.StructLayout({"z": data.ArrayLayout(8, lanes), "last": 1, "raw": 1})
 
 
 class SlotSequencer(wiring.Component):
@@ -70,6 +89,7 @@ class SlotSequencer(wiring.Component):
     ----------
     loop : cycles
     column_loop : the same in tiles of one column; at least ``loop``
+    lanes : 2, 4 or 8
 
     Members
     -------
@@ -82,15 +102,16 @@ class SlotSequencer(wiring.Component):
         which it is not held
     step : In(1), the current slot is done; only while ``valid``
     valid : Out(1), ``slot`` describes the current slot
-    slot : Out(SlotLayout); ``ahead`` is not defined in a whole tile, nor with one column
+    slot : Out(place_layout); ``ahead`` is not defined in a whole tile, nor with one column
     begun : Out(1), a tile is under way: from the cycle of its first slot to that of its last one
-    sets : Out(4), of the current tile: number of its slots, at most 10; while ``begun``, not
+    sets : Out(4), of the current tile: number of its whole slots, at most 10; while ``begun``, not
         defined in a whole tile
     done : Out(1), no frame is under way
     """
 
-    def __init__(self, loop: int = 1, column_loop: int = 0):
+    def __init__(self, loop: int = 1, column_loop: int = 0, lanes: int = BLOCK):
         self._loop, self._column_loop = loop, max(loop, column_loop)
+        self._lanes, self._parts_log2 = lanes, exact_log2(beats_per_block(lanes))
         super().__init__({
             "head": In(HeadLayout),
             "start": In(1),
@@ -98,7 +119,7 @@ class SlotSequencer(wiring.Component):
             "whole": In(1),
             "step": In(1),
             "valid": Out(1),
-            "slot": Out(SlotLayout),
+            "slot": Out(place_layout(lanes)),
             "begun": Out(1),
             "sets": Out(range(STATE_SETS + 1)),
             "done": Out(1),
@@ -113,7 +134,7 @@ class SlotSequencer(wiring.Component):
         groups = register(m, blocks_per_pixel(head))
         per_position = register(
             m, Mux(is_wht4, groups << 2, Mux(is_nibbles, groups << 1, groups))
-        )[: len(self.slot.here)]  # fmt: skip
+        )[: ceil_log2(ROW_SLOTS_MAX)]  # fmt: skip
         begin = Signal()  # the next tile's size becomes the current one's
         load = register_flag(m, begin)  # and the counters are set from it
         final = self.step & self.slot.ends_tile
@@ -141,14 +162,11 @@ class SlotSequencer(wiring.Component):
         with m.Elif(final):
             m.d.sync += self.begun.eq(0)
         ends_plane = self._places(m, load, groups, size, last_plane, single_plane)
-        self._numbers(m, load, ends_plane, per_position, size)
-        m.d.comb += self.valid.eq(
-            self.begun & ~self._pause(m, self.step & ends_plane, groups, size.one_col)
-        )
-
-        tail = register(m, head.channels[: ceil_log2(BLOCK)])
-        in_tail = register(m, Mux(tail == 0, (1 << BLOCK) - 1, (1 << tail) - 1)[:BLOCK])
-        m.d.comb += self.slot.keep.eq(Mux(ends_plane, in_tail, (1 << BLOCK) - 1))
+        self._numbers(m, load, ends_plane, per_position << self._parts_log2, size)
+        pause = self._pause(
+            m, self.step & ends_plane, groups << self._parts_log2, size.one_col
+        )  # fmt: skip
+        m.d.comb += self.valid.eq(self.begun & ~pause)
         return m
 
     def _coming(
@@ -178,11 +196,17 @@ class SlotSequencer(wiring.Component):
         slot = self.slot
         plane = Signal.like(slot.plane)
         first, first_row = Signal(), Signal()
-        m.submodules.group = group = DownCounter(ceil_log2(POSITION_SLOTS_MAX) + 1)
+        m.submodules.group = group = DownCounter(ceil_log2(POSITION_SLOTS_MAX) + 1)  # of blocks
         m.submodules.col = col = DownCounter(_SIDE_BITS)
         m.submodules.row = row = DownCounter(_SIDE_BITS)
         in_last_plane = Signal()
-        ends_plane = group.last
+        tail = register(m, self.head.channels[: ceil_log2(BLOCK)])
+        in_tail = register(m, Mux(tail == 0, (1 << BLOCK) - 1, (1 << tail) - 1)[:BLOCK])
+        ends_block, ends_plane = self.step, group.last
+        if self._lanes != BLOCK:
+            part = slot.group[: self._parts_log2]
+            in_tail = in_tail.word_select(part, self._lanes)
+            ends_block, ends_plane = self.step & part.all(), group.last & part.all()
         m.d.comb += [
             slot.plane.eq(plane),
             slot.first.eq(first),
@@ -193,9 +217,10 @@ class SlotSequencer(wiring.Component):
             slot.last.eq(col.last),
             slot.one_col.eq(size.one_col),
             slot.two_cols.eq(size.two_cols),
+            slot.keep.eq(Mux(group.last, in_tail, (1 << self._lanes) - 1)),
             group.first.eq(groups),
             group.single.eq(register(m, groups == 1)),
-            group.step.eq(self.step),
+            group.step.eq(ends_block),
             col.first.eq(size.cols),
             col.single.eq(size.one_col),
             col.step.eq(self.step & slot.ends_position),

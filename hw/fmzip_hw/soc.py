@@ -58,9 +58,9 @@ class Soc(wiring.Component):
     ring_blocks : blocks of the codec's tile buffers
     build : first 32 bits of the digest that names the build
     fifo_bytes : of the link's FIFO
-    rans : with the coder RANS, which has 8 lanes
+    rans : with the coder RANS
     ring_slots : slots of its tile buffers
-    projection : with the coder HUFFMAN, of that size; it has 8 lanes, too
+    projection : with the coder HUFFMAN, of that size; it has 8 lanes
     planes : with the coder GF2, of that size; it has 8 lanes, too
 
     Members

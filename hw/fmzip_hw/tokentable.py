@@ -41,20 +41,27 @@ def _steps_before(index: int) -> int:
 
 
 class TokenTables(wiring.Component):
-    """Tokens of eight lanes; latency ``latency`` cycles.
+    """Tokens of all lanes; latency ``latency`` cycles.
+
+    Parameters
+    ----------
+    lanes : 2, 4 or 8
 
     Members
     -------
     write : In(TokenWrite), in ascending order, all slots of a statistic; while nobody reads
-    address : In(8 x 13), low byte of the state and above it the statistic
-    tokens : Out(5 x 8)
+    address : In(lanes x 13), low byte of the state and above it the statistic
+    tokens : Out(lanes x 5)
     """
 
     latency = PairedTable.latency
 
-    write: In(TokenWrite)
-    address: In(data.ArrayLayout(STATISTIC_BITS + TOTAL_BITS, BLOCK))
-    tokens: Out(data.ArrayLayout(TOKEN_BITS, BLOCK))
+    def __init__(self, lanes: int = BLOCK):
+        super().__init__({
+            "write": In(TokenWrite),
+            "address": In(data.ArrayLayout(STATISTIC_BITS + TOTAL_BITS, lanes)),
+            "tokens": Out(data.ArrayLayout(TOKEN_BITS, lanes)),
+        })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -145,7 +145,7 @@ CONTRACTS = (
     _held(
         fmzencoder,
         "FmzEncoder",
-        (256,),
+        (8, 256),
         _passed("rans.o", "self.o", "self.start"),
         depth=2,
         cut="products",

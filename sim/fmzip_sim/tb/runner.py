@@ -36,12 +36,12 @@ from fmzip_sim.tb.cases import Case
 from fmzip_sim.tb.products import Products
 from fmzip_sim.tb.withtables import WithTables
 
-# By the name of the bench; those of the coders RANS, HUFFMAN and GF2 have 8 lanes.
+# By the name of the bench; those of the coders HUFFMAN and GF2 have 8 lanes.
 COMPONENTS: dict[str, Callable[[int], wiring.Component]] = {
     "encoder": Encoder,
     "decoder": Decoder,
-    "fmz_encoder": lambda _: WithTables(FmzEncoder()),
-    "fmz_decoder": lambda _: WithTables(FmzDecoder()),
+    "fmz_encoder": lambda lanes: WithTables(FmzEncoder(lanes)),
+    "fmz_decoder": lambda lanes: WithTables(FmzDecoder(lanes)),
     "pcavlc_encoder": lambda _: ProjectionEncoder(sizes.PROJECTION),
     "pcavlc_decoder": lambda _: ProjectionDecoder(sizes.PROJECTION),
     "projection_engine": lambda _: ProjectionEngine(sizes.PROJECTION),

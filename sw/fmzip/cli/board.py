@@ -87,7 +87,7 @@ def area(
         typer.Option(help="what to build"),
     ] = "all",
     lanes: Annotated[
-        int, typer.Option(help="values per beat: 2, 4 or 8; only dctcm has fewer than 8")
+        int, typer.Option(help="values per beat: 2, 4 or 8; only dctcm and fmz have fewer")
     ] = 8,
     seeds: Annotated[str, typer.Option(metavar="N,N...", help="of the placer")] = "1,2,3",
     json_file: Annotated[

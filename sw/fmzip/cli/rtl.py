@@ -16,7 +16,7 @@ def rtl(
     codec: Annotated[
         str, typer.Option(help="dctcm, which has the coder of dctcm-width, too, or fmz")
     ] = "dctcm",
-    lanes: Annotated[int, typer.Option(help="values per beat: 2, 4 or 8; fmz has 8")] = 8,
+    lanes: Annotated[int, typer.Option(help="values per beat: 2, 4 or 8")] = 8,
     axi: Annotated[
         bool, typer.Option("--axi", help="AXI4-Stream and AXI4-Lite in place of valid/ready")
     ] = False,

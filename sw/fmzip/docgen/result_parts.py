@@ -98,8 +98,8 @@ def area() -> str:
     lines += [
         "",
         f"{row['part']}, speed grade {row['speed']}, harness included; {named}. Values per cycle "
-        "without a pause, with the coder `rans` for maps of 64 channels and more; Mvalue/s at the "
-        f"lowest clock of the seeds. {peer['note']}",
+        "without a pause, with the coder `rans` for maps of 8 channels and more for each of them; "
+        f"Mvalue/s at the lowest clock of the seeds. {peer['note']}",
     ]
     return "\n".join(lines)
 
