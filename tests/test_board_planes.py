@@ -59,6 +59,23 @@ def test_frames_are_those_of_the_reference_and_counted(device: Device) -> None:
         assert cycles <= reading["cycles"] <= cycles + 1000
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("part", range(4))
+def test_many_frames_are_those_of_the_reference(device: Device, part: int) -> None:
+    checker = Checker(device)
+    for seed in range(100 * part, 100 * part + 100):
+        rng = np.random.default_rng(seed)
+        square = bool(rng.integers(2))
+        channels = int(rng.integers(1, 17 if square else 65))
+        values = channels * (4 if square else 1)
+        stored = int(rng.integers(1, min(512, 8 * values) + 1))
+        shape = (channels, int(rng.integers(1, 9)), int(rng.integers(1, 9)))
+        transform = Transform.BITS4 if square else Transform.BITS
+        rule, dtype = Rule(int(rng.integers(1, 3))), Dtype(int(rng.integers(2)))
+        case = case_of(seed, shape, transform, stored, rule, dtype, int(rng.integers(3, 9)))
+        checker.check(case, 1024 * seed)
+
+
 @pytest.mark.parametrize("what", ["too long", "too short", "not zero"])
 def test_damaged_planes_are_found_where_the_sums_are_right(device: Device, what: str) -> None:
     case = case_of(9, (16, 8, 8), Transform.BITS, 29)
