@@ -16,7 +16,7 @@ from fmzip_sim.tb.sizes import PLANES
 class PlaneBench(PositionBench):
     """A codec of the coder GF2."""
 
-    short = SHORT[:3]  # loading takes most of the time
+    short = SHORT[:2]  # loading takes most of the time
     _loaded: PlaneCoding | None = None
 
     def ports(self, case: Case) -> dict[str, int]:

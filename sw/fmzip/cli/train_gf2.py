@@ -54,6 +54,12 @@ def train_gf2(
     labels: Annotated[
         float, typer.Option(help="weight of the labels; 0 to learn without them")
     ] = 0.0,
+    augment: Annotated[
+        bool, typer.Option("--augment/--as-they-are", help="turn and shift pictures, or do not")
+    ] = False,
+    features: Annotated[
+        float, typer.Option(min=0, help="weight of the maps' errors beside the answers'")
+    ] = 1.0,
     scales: Scales = "max",
     device: Device = "cpu",
     seed: Annotated[int, typer.Option(min=0, help="of the order of the pictures")] = 1,
@@ -80,7 +86,7 @@ def train_gf2(
     known = Input(size, *normalisation)
     config = TrainConfig(
         bits, form, side, entropy, tuple(part.strip() for part in maps.split(",") if part.strip()),
-        Recipe(epochs, batch, rate, labels=labels, seed=seed), model, weights, images, name,
+        Recipe(epochs, batch, rate, features, labels, seed, augment), model, weights, images, name,
         calibration, scales, device, resume, known if known != Input() else None, fold,
     )  # fmt: skip
     training = Training(config)

@@ -154,6 +154,8 @@ class Training(Making):
                 "seed": config.recipe.seed,
                 "rate": config.recipe.rate,
                 "batch": config.recipe.batch,
+                "features": config.recipe.features,
+                "augmented": config.recipe.augment,
                 "calibration_pictures": len(job.indices),
                 "pictures_hash": job.about["pictures"],
                 "layers_hash": _hash(layers),
