@@ -309,6 +309,4 @@ class Gf2Decoder(wiring.Component):
                 lane.eq(lane + 1),
                 full.eq(lane == BLOCK - 1),
             ]
-        with m.If(shape.begin):
-            m.d.sync += [lane.eq(0), full.eq(0)]
         return m

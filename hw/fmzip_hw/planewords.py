@@ -100,8 +100,7 @@ class PlanePacker(wiring.Component):
                 m.d.sync += full.eq(1)
 
         with m.FSM():
-            with m.State("idle"), m.If(self.start):
-                m.d.sync += [rest.eq(0), count.eq(0), place.eq(0), full.eq(0), word.eq(0), at.eq(0)]
+            with m.State("idle"), m.If(self.start):  # all is 0 again behind a tile
                 m.next = "planes"
             with m.State("planes"):
                 m.d.comb += [
@@ -123,7 +122,7 @@ class PlanePacker(wiring.Component):
                     with m.If(self.o.ready & self.o.payload.last):
                         m.next = "idle"
                 with m.Elif(count != 0):
-                    m.d.sync += count.eq(0)
+                    m.d.sync += [count.eq(0), rest.eq(0)]
                     put(rest)
                 with m.Else():  # the rest of a word, or a word of padding
                     m.d.sync += [full.eq(1), place.eq(0)]
@@ -195,7 +194,7 @@ class PlaneUnpacker(wiring.Component):
             with m.State("idle"):
                 with m.If(self.start):
                     m.d.sync += [left.eq(0), at.eq(0), ended.eq(0), rest.eq(0), count.eq(0)]
-                    m.d.sync += [self.broken.eq(0), place.eq(0), there.eq(0)]
+                    m.d.sync += [self.broken.eq(0), place.eq(0)]
                     m.next = "planes"
             with m.State("planes"):
                 m.d.comb += [

@@ -23,6 +23,7 @@ from fmzip_hw import (
     memory,
     packets,
     planes,
+    planewords,
     projectdecoder,
     projectencoder,
     ransdecode,
@@ -37,12 +38,13 @@ from fmzip_hw import (
     uart,
 )
 from fmzip_hw import stream as hw_stream
+from fmzip_hw.planesize import PlaneSize
 from fmzip_hw.projectsize import ProjectionSize
 from fmzip_sim.formal.proof import Modules, Proof
 from fmzip_sim.formal.streams import Held
 
 # Constant while a frame is in work, of any component that has it.
-_CONFIG = ("head", "multiplier", "base", "shift", "payload", "page", "length")
+_CONFIG = ("head", "multiplier", "base", "shift", "payload", "page", "length", "shape")
 _SPLITTER = sections.SectionSplitter(256)  # whose ports a reader has; nothing is made of it
 _SPLITTER._MustUse__used = True
 _SIZE = ProjectionSize(multipliers=8, entries=1024, values=64, symbols=1024)
@@ -172,6 +174,22 @@ CONTRACTS = (
         (_SIZE,),
         _passed("out.o", "self.o", "self.start"),
         cut="products",
+    ),
+    # The codec gf2; in front of both is a FIFO.
+    _held(
+        planewords,
+        "PlanePacker",
+        (PlaneSize(8, 16, 16),),
+        ("self.i.ready.eq(~full | self.o.ready),", "self.i.ready.eq(1),"),
+    ),
+    _held(
+        planewords,
+        "PlaneUnpacker",
+        (PlaneSize(8, 16, 16),),
+        (
+            "step.eq((~needs | (left != 0)) & (~there | self.o.ready)),",
+            "step.eq(~needs | (left != 0)),",
+        ),
     ),
     # Frames.
     _held(
