@@ -8,6 +8,7 @@ PLANES := $(CIFAR) --images $(FMZIP_DATA)/cifar10_train4000.npz --calibration 40
 SQUEEZE := --model $(FMZIP_DATA)/realdata.py:squeezenet1_0 --images $(FMZIP_DATA)/photos --calibration 250
 SQUEEZED := --maps features.3.squeeze_activation,features.4.squeeze_activation --scales mse --batch 16
 REAL := --model resnet18 --weights $(FMZIP_DATA)/resnet18.safetensors --images $(FMZIP_DATA)/photos
+HALF := $(REAL) --calibration 250
 BUDGETS := kl=0.03,kl=0.04,kl=0.05,lossless
 SOME := dctcm,dctcm-width,bits4,zvc,rle,ebpc,zstd,entropy
 OTHERS := ulx3s-85f-fmz ulx3s-85f-pcavlc ulx3s-85f-gf2 ulx3s-45f ulx3s-12f icesugar-pro icepi-zero ecpix5-85f orangecrab-25f orangecrab-85f
@@ -80,9 +81,11 @@ ifdef FMZIP_DATA
 	$(FMZIP) hil $(REAL) --limit 10 --codec build/codecs/resnet18-kl0.05.toml --json docs/results/hil-resnet18-fmz.json
 	$(FMZIP) measure $(REAL) --codec pcavlc,pcavlc-2x2,entropy --steps 0.07,0.11,0.18 --json docs/results/measure-resnet18-projections.json
 	$(FMZIP) hil $(REAL) --limit 1 --codec pcavlc --step 0.11 --json docs/results/hil-resnet18-pcavlc.json
-	$(FMZIP) train-projection $(REAL) --calibration 250 --fold 0 --bits 2.65 -o build/codecs/resnet18-cap-0.toml
-	$(FMZIP) train-projection $(REAL) --calibration 250 --fold 1 --bits 2.65 --epochs 4 -o build/codecs/resnet18-cap-1.toml
-	for fold in 0 1; do $(FMZIP) measure $(REAL) --calibration 250 --fold $$fold --codec build/codecs/resnet18-cap-$$fold.toml --json docs/results/measure-resnet18-cap-$$fold.json || exit 1; done
+	for half in "0 2.668 2.66" "1 2.742 2.735"; do set -- $$half && \
+	$(FMZIP) train-projection $(HALF) --fold $$1 --bits $$2 -o build/codecs/resnet18-cap-$$1.toml && \
+	$(FMZIP) train-projection $(HALF) --fold $$1 --bits $$2 --epochs 0 --name components -o build/codecs/resnet18-components-$$1.toml && \
+	$(FMZIP) train-projection $(HALF) --fold $$1 --bits $$3 --plain --epochs 0 --name plain -o build/codecs/resnet18-plain-$$1.toml && \
+	$(FMZIP) measure $(HALF) --fold $$1 --codec build/codecs/resnet18-plain-$$1.toml,build/codecs/resnet18-components-$$1.toml,build/codecs/resnet18-cap-$$1.toml --json docs/results/measure-resnet18-cap-$$1.json || exit 1; done
 	$(FMZIP) train-projection $(LEARNING) --batch 32 --rate 2e-3 --epochs 8 -o build/codecs/cifar_resnet20-cap.toml
 	$(FMZIP) train-projection $(LEARNING) --epochs 0 --name plain -o build/codecs/cifar_resnet20-plain.toml
 	$(FMZIP) measure $(CIFAR) --images $(FMZIP_DATA)/cifar10_test1000.npz --codec build/codecs/cifar_resnet20-plain.toml,build/codecs/cifar_resnet20-cap.toml --json docs/results/measure-cifar_resnet20-cap.json

@@ -25,7 +25,7 @@ from fmzip_models.capture import run as run_network
 from fmzip_models.default import open_job
 from fmzip_models.learn import Learned, Recipe
 from fmzip_models.maps import Map
-from fmzip_models.pca import Components, Shape
+from fmzip_models.pca import Components, Linear, Shape
 from fmzip_models.projecting import ProjectionLoop
 from fmzip_models.quantise import from_range
 
@@ -97,6 +97,23 @@ def test_learning_undoes_a_part_of_what_truncation_loses(
     reads = np.average(components, weights=read)
     assert products["read"] == pytest.approx(reads)
     assert products["write"] > 0
+
+
+def test_components_are_taken_where_what_was_learned_is_worse(
+    job: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Learned.linear
+
+    def worse(learned: Learned) -> Linear:
+        linear = real(learned)
+        return replace(linear, inverse=[0.5 * part for part in linear.inverse])
+
+    config = TrainConfig(3.6, Recipe(epochs=1, batch=16), **job, calibration=32)  # type: ignore[arg-type]
+    assert str(Training(config).run().about["taken"]).startswith("learned")
+    monkeypatch.setattr(Learned, "linear", worse)
+    about = Training(config).run().about
+    assert about["taken"] == "components"
+    assert float(about["held_out_kl_of_integers"]) > 0
 
 
 def test_a_learned_codec_is_the_reference_s(codecs: tuple[CodecFile, CodecFile]) -> None:

@@ -8,7 +8,8 @@
 3. Matrices learn to make up for what is lost (``fmzip_models.learn``). Finished epochs are kept.
    A part of the pictures is held out: what gives the network's answers best on them is taken,
    behind any epoch or in the beginning.
-4. Integers, and codebooks from the symbols of the compressed network.
+4. Integers, and codebooks from the symbols of the compressed network; with or without offsets that
+   set means right, as it is best on the same pictures.
 """
 
 import sys
@@ -33,7 +34,7 @@ from fmzip_models import capture, fisher, learn, pca, quantise
 from fmzip_models.augment import augmented
 from fmzip_models.capture import Calibration
 from fmzip_models.graph import TracedGraph
-from fmzip_models.in_loop import InLoop
+from fmzip_models.in_loop import InLoop, InLoopCodec
 from fmzip_models.learn import Learned, Recipe
 from fmzip_models.learnstate import LearnState
 from fmzip_models.maps import Map
@@ -66,6 +67,21 @@ class Cut:
 
     shape: Shape
     dead: float
+
+
+@dataclass(frozen=True)
+class Way:
+    """Projections of all maps, by their names.
+
+    Members
+    -------
+    name : where they are from
+    raised : the means of what comes back are set right
+    """
+
+    name: str
+    linear: dict[str, Linear]
+    raised: bool
 
 
 @dataclass(frozen=True)
@@ -140,8 +156,8 @@ class Training(Making):
             curves = work.curves(known)
             values = {m.name: m.values for m in network.graph.maps}
             chosen = sensitivity.choose_within(curves, values, config.bits)
-            linear, held = work.learned(chosen, learned)
-            layers, found = work.finish(chosen, linear)
+            ways, held = work.ways(chosen, learned)
+            layers, found = work.finish(chosen, ways)
         return CodecFile(
             config.name, network.name, job.weights_hash, layers, {},
             {
@@ -197,14 +213,22 @@ class _Work:
     def _shapes(m: Map) -> list[Shape]:
         return list(dict.fromkeys(pca.shape_for(m, side, 1) for side in _SIDES))
 
+    def _read(self, indices: np.ndarray, turned: bool = False, time: int = 0) -> list[torch.Tensor]:
+        """Pictures in batches, as they are or turned and shifted."""
+        found = []
+        for k in range(0, len(indices), _BATCH):
+            batch = self._pictures.read(indices[k : k + _BATCH])
+            if turned:
+                rng = np.random.default_rng((self._config.recipe.seed, time, k))
+                batch = augmented(batch, rng)
+            found.append(self._network.normalise(batch).to(self._device))
+        return found
+
     def _drawn(self) -> Iterator[torch.Tensor]:
         """Pictures, turned and shifted, each as often as it takes."""
         some = self._indices[:: max(1, len(self._indices) // _WEIGHT_PICTURES)]
         for time in range(-(-_WEIGHT_PICTURES // len(some))):
-            for k in range(0, len(some), _BATCH):
-                rng = np.random.default_rng((self._config.recipe.seed, time, k))
-                found = augmented(self._pictures.read(some[k : k + _BATCH]), rng)
-                yield self._network.normalise(found).to(self._device)
+            yield from self._read(some, True, time)
 
     def _batches(self, values: float, limits: tuple[int, int]) -> list[torch.Tensor]:
         """Some of the pictures, evenly strided."""
@@ -270,14 +294,22 @@ class _Work:
         """Projections as they are in the beginning."""
         return {m.name: self._linear(m, *chosen[m.name]) for m in self._maps}
 
-    def learned(
+    def _held(self) -> np.ndarray:
+        """Pictures that nothing is learned on; none where they are too few to say anything."""
+        count = len(self._indices)
+        if count < _HELD_SHARE:
+            return self._indices[:0]
+        return self._indices[:: max(_HELD_SHARE, count // _HELD_MOST)]
+
+    def ways(
         self, chosen: dict[str, tuple[Cut, float]], checkpoint: Checkpoint
-    ) -> tuple[dict[str, Linear], dict[str, float]]:
-        """The best projections, and what pictures that are held out say of them."""
-        begin = self.components(chosen)
+    ) -> tuple[list[Way], dict[str, float]]:
+        """Projections that may be taken, and what pictures that are held out say of learning."""
         recipe = self._config.recipe
+        components = Way("components", self.components(chosen), True)
         if not recipe.epochs:
-            return begin, {}
+            return [components], {}
+        begin = self.components(chosen)
         # Learning is for what is left when the means are right.
         batches = self._batches(_FIT_VALUES, _FIT_PICTURES)
         for name, fit in self._fits(chosen, begin, batches).items():
@@ -297,10 +329,7 @@ class _Work:
             for done in range(1, recipe.epochs + 1)
             if (found := checkpoint.load(done, ("state",), size)) is not None
         ]
-        count = len(self._indices)
-        held = self._indices[:: max(_HELD_SHARE, count // _HELD_MOST)]
-        if count < _HELD_SHARE:  # too few to say anything
-            held = held[:0]
+        held = self._held()
         first, best = learn.learn(
             self._network, self._pictures, np.setdiff1d(self._indices, held), modules, recipe,
             self._device, held=held, begin=known[-1] if known else None,
@@ -311,7 +340,12 @@ class _Work:
         if len(held):
             about["held_out_kl_of_components"] = round(first, 5)
             about["held_out_kl"] = round(best, 5)
-        return {name: module.linear() for name, module in modules.items()}, about
+        linear = {name: module.linear() for name, module in modules.items()}
+        # What is learned makes up for the maps in front, too: its means may stay.
+        learned = Way("learned", linear, False)
+        if not len(held):
+            return [learned], about
+        return [components, learned, Way("learned, means set right", linear, True)], about
 
     @torch.no_grad()
     def _fits(
@@ -329,31 +363,53 @@ class _Work:
 
     @torch.no_grad()
     def finish(
-        self, chosen: dict[str, tuple[Cut, float]], linear: dict[str, Linear]
-    ) -> tuple[dict[str, LayerCodec], dict[str, float]]:
-        """Integers and codebooks of each map, and what the calibration pictures say of them."""
+        self, chosen: dict[str, tuple[Cut, float]], ways: list[Way]
+    ) -> tuple[dict[str, LayerCodec], dict[str, float | str]]:
+        """Integers and codebooks of each map, and what the calibration pictures say of them.
+
+        Of several ways, the one is taken whose integers give the network's answers best on the
+        pictures that are held out, as they are and turned and shifted.
+        """
         self._progress("counting symbols", 0, 0)
         batches = self._batches(_FIT_VALUES, _FIT_PICTURES)
-        fits = self._fits(chosen, linear, batches)
-        layers, codecs = {}, {}
+        held = self._read(self._held()) + self._read(self._held(), turned=True)
+        found: list[tuple[float, str, dict[str, LayerCodec], dict[str, InLoopCodec]]] = []
+        for way in ways:
+            fits = self._fits(chosen, way.linear, batches)
+            layers, codecs = self._codecs(fits, way.raised)
+            kl = 0.0
+            if len(ways) > 1:
+                logits = [self._loop.codec_pass(batch, codecs).logits for batch in held]
+                kl = metrics.kl_nats(self._plain(held), torch.cat(logits).cpu().numpy())
+            found.append((kl, way.name, layers, codecs))
+        kl, name, layers, codecs = min(found, key=lambda of: of[0])
+        passes = [self._loop.codec_pass(batch, codecs) for batch in batches]
+        logits_all = torch.cat([p.logits for p in passes]).cpu().numpy()
+        plain = self._plain(batches)
+        size = sum(int(part.sum()) for p in passes for part in p.bus_bytes.values())
+        values = len(plain) * sum(m.values for m in self._maps)
+        about: dict[str, float | str] = {
+            "bits_per_value": round(8 * size / values, 4),
+            "kl": round(metrics.kl_nats(plain, logits_all), 5),
+            "expected_drop": round(metrics.expected_drop(plain, logits_all), 3),
+            "agreement": round(metrics.agreement(plain, logits_all), 2),
+        }
+        if len(ways) > 1:
+            about |= {"taken": name, "held_out_kl_of_integers": round(kl, 5)}
+        return layers, about
+
+    def _codecs(
+        self, fits: dict[str, Fit], raised: bool
+    ) -> tuple[dict[str, LayerCodec], dict[str, InLoopCodec]]:
+        """What is written of each map, and the same in the loop."""
+        layers: dict[str, LayerCodec] = {}
+        codecs: dict[str, InLoopCodec] = {}
         for m in self._maps:
-            # What is learned makes up for the maps in front, too: its means stay.
-            config, coding = fits[m.name].finish(raised=not self._config.recipe.epochs)
+            config, coding = fits[m.name].finish(raised)
             scale = self._scales[m.name]
             layers[m.name] = LayerCodec(
                 m.shape, scale.scale, scale.zero_point, scale.dtype, config.transform, 0, coding
             )
-            codecs[m.name] = ProjectionLoop(
-                layers[m.name].frame(), coding, self._device, self._threads
-            )
-        passes = [self._loop.codec_pass(batch, codecs) for batch in batches]
-        logits = torch.cat([p.logits for p in passes]).cpu().numpy()
-        plain = self._plain(batches)
-        size = sum(int(part.sum()) for p in passes for part in p.bus_bytes.values())
-        values = len(plain) * sum(m.values for m in self._maps)
-        return layers, {
-            "bits_per_value": round(8 * size / values, 4),
-            "kl": round(metrics.kl_nats(plain, logits), 5),
-            "expected_drop": round(metrics.expected_drop(plain, logits), 3),
-            "agreement": round(metrics.agreement(plain, logits), 2),
-        }
+            frame = layers[m.name].frame()
+            codecs[m.name] = ProjectionLoop(frame, coding, self._device, self._threads)
+        return layers, codecs
