@@ -10,6 +10,10 @@ SQUEEZED := --maps features.3.squeeze_activation,features.4.squeeze_activation -
 REAL := --model resnet18 --weights $(FMZIP_DATA)/resnet18.safetensors --images $(FMZIP_DATA)/photos
 HALF := $(REAL) --calibration 250
 BUDGETS := kl=0.03,kl=0.04,kl=0.05,lossless
+FLAT := kl=0.02,kl=0.045,kl=0.09
+# Of a network $$net: allocation beside one step factor for all maps.
+NETWORK = --model $(FMZIP_DATA)/realdata.py:$$net --images $$(case $$net in cifar*) echo $(FMZIP_DATA)/cifar10_test1000.npz;; *) echo $(FMZIP_DATA)/photos;; esac)
+ALLOCATION = $(FMZIP) allocate $(NETWORK) --budget kl=0.03,kl=0.06 --name allocated -o build/codecs/$$net-allocated.toml && $(FMZIP) allocate $(NETWORK) --budget $(FLAT) --uniform --name uniform -o build/codecs/$$net-uniform.toml && $(FMZIP) measure $(NETWORK) --codec $$(ls build/codecs/$$net-allocated-*.toml build/codecs/$$net-uniform-*.toml | paste -sd,) --json docs/results/allocation-$$net.json
 SOME := dctcm,dctcm-width,bits4,zvc,rle,ebpc,zstd,entropy
 OTHERS := ulx3s-85f-fmz ulx3s-85f-pcavlc ulx3s-85f-gf2 ulx3s-45f ulx3s-12f icesugar-pro icepi-zero ecpix5-85f orangecrab-25f orangecrab-85f
 # Workers of the tests run PyTorch side by side: threads that spin while they wait slow each other.
@@ -101,6 +105,11 @@ ifdef FMZIP_DATA
 	for net in resnet50 squeezenet1_0 mobilenet_v2_uint8; do $(FMZIP) measure --model $(FMZIP_DATA)/realdata.py:$$net --images $(FMZIP_DATA)/photos --limit 100 --codec $(SOME) --json docs/results/measure-$$net.json || exit 1; done
 	$(FMZIP) measure $(CIFAR) --images $(FMZIP_DATA)/cifar10_test1000.npz --codec $(SOME) --json docs/results/measure-cifar_resnet20.json
 endif
+	$(if $(FMZIP_DATA),$(FMZIP) allocate $(REAL) --budget $(FLAT) --uniform --name uniform -o build/codecs/resnet18-uniform.toml)
+	$(if $(FMZIP_DATA),$(FMZIP) measure $(REAL) --codec $$(ls build/codecs/resnet18-kl*.toml build/codecs/resnet18-uniform-*.toml | paste -sd,) --json docs/results/allocation-resnet18.json)
+	$(if $(FMZIP_DATA),for net in cifar_resnet20 squeezenet1_0; do $(ALLOCATION) || exit 1; done)
+	$(if $(FMZIP_DATA),for net in cifar_resnet20 squeezenet1_0; do $(PY) bench/transforms.py $(NETWORK) --pictures 16 --divergences 0.02 0.05 --json docs/results/transforms-$$net.json || exit 1; done)
+	$(if $(FMZIP_DATA),$(PY) bench/transforms.py $(REAL) --pictures 8 --divergences 0.02 0.05 --json docs/results/transforms-resnet18.json)
 	for part in encoder decoder fmz-encoder fmz-decoder projection pcavlc-encoder pcavlc-decoder huffman gf2-encoder gf2-decoder raster-to-wire wire-to-raster; do $(FMZIP) area --component $$part --json docs/results/area-$$part.json || exit 1; done
 	for lanes in 4 2; do for part in encoder decoder; do $(FMZIP) area --component $$part --lanes $$lanes --json docs/results/area-$$part-$$lanes.json || exit 1; done; done
 	$(FMZIP) docs

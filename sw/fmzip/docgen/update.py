@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fmzip.docgen import (
+    allocation_parts,
     board_parts,
     core_parts,
     format_parts,
@@ -68,6 +69,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "up5k": board_parts.up5k,
     "headline": measure_parts.headline,
     "measured": measure_parts.measured,
+    "allocation": allocation_parts.allocation,
+    "transforms": allocation_parts.transforms,
     "projections": projection_results.projections,
     "pcavlc-curve": projection_results.pcavlc_curve,
     "cap-halves": projection_results.cap_halves,
