@@ -111,7 +111,7 @@ endif
 	$(if $(FMZIP_DATA),for net in cifar_resnet20 squeezenet1_0; do $(PY) bench/transforms.py $(NETWORK) --pictures 16 --divergences 0.02 0.05 --json docs/results/transforms-$$net.json || exit 1; done)
 	$(if $(FMZIP_DATA),$(PY) bench/transforms.py $(REAL) --pictures 8 --divergences 0.02 0.05 --json docs/results/transforms-resnet18.json)
 	for part in encoder decoder fmz-encoder fmz-decoder projection pcavlc-encoder pcavlc-decoder huffman gf2-encoder gf2-decoder raster-to-wire wire-to-raster; do $(FMZIP) area --component $$part --json docs/results/area-$$part.json || exit 1; done
-	for lanes in 4 2; do for part in encoder decoder; do $(FMZIP) area --component $$part --lanes $$lanes --json docs/results/area-$$part-$$lanes.json || exit 1; done; done
+	for lanes in 4 2; do for part in encoder decoder fmz-encoder fmz-decoder; do $(FMZIP) area --component $$part --lanes $$lanes --json docs/results/area-$$part-$$lanes.json || exit 1; done; done
 	$(FMZIP) docs
 
 docs: setup  ## regenerate the generated parts of docs/ and README

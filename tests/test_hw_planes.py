@@ -130,23 +130,26 @@ def test_errors_at_the_ends_of_the_range_are_passed_on_as_the_reference_does(
     simulate(dut, bench)
 
 
+LARGE = [
+    (BLOCK * POSITION_SLOTS_MAX - 3, 2, Transform.BYPASS),
+    (BLOCK * POSITION_SLOTS_MAX // 2 - 3, 2, Transform.NIBBLES),
+    (BLOCK * POSITION_SLOTS_MAX // 4 - 3, 4, Transform.WHT4),
+    (8 * BLOCK, ROW_SLOTS_MAX // 8, Transform.BYPASS),
+]
+
+
 @pytest.mark.parametrize(
-    ("channels", "width", "transform"),
-    [
-        (BLOCK * POSITION_SLOTS_MAX - 3, 2, Transform.BYPASS),
-        (BLOCK * POSITION_SLOTS_MAX // 2 - 3, 2, Transform.NIBBLES),
-        (BLOCK * POSITION_SLOTS_MAX // 4 - 3, 4, Transform.WHT4),
-        (8 * BLOCK, ROW_SLOTS_MAX // 8, Transform.BYPASS),
-    ],
+    "lanes", [8, *(pytest.param(lanes, marks=pytest.mark.soak) for lanes in (4, 2))]
 )
+@pytest.mark.parametrize(("channels", "width", "transform"), LARGE)
 def test_positions_and_rows_may_be_as_large_as_the_format_says(
-    channels: int, width: int, transform: Transform
+    channels: int, width: int, transform: Transform, lanes: int
 ) -> None:
     side = 2 if transform == Transform.WHT4 else 1
     rows = 2 if width > 4 else side
     large = case("blob", channels, rows, width, transform=transform)
     diffusion = STRONG if transform == Transform.BYPASS else Diffusion()
-    coder = QueuedCoder()
+    coder = QueuedCoder(lanes)
 
     async def bench_coder(ctx):
         await check_coder(ctx, coder, large, diffusion)
@@ -154,7 +157,7 @@ def test_positions_and_rows_may_be_as_large_as_the_format_says(
     simulate(coder, bench_coder)
     if width > 4:
         return  # the way back holds no rows
-    scatter = PlaneScatter()
+    scatter = PlaneScatter(lanes)
 
     async def bench_scatter(ctx):
         await check_scatter(ctx, scatter, large, diffusion, coded(large))

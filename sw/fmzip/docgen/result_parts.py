@@ -52,7 +52,8 @@ def results() -> str:
 
 _AREA = (
     "encoder", "encoder-4", "encoder-2", "decoder", "decoder-4", "decoder-2",
-    "fmz-encoder", "fmz-decoder", "raster-to-wire", "wire-to-raster",
+    "fmz-encoder", "fmz-encoder-4", "fmz-encoder-2",
+    "fmz-decoder", "fmz-decoder-4", "fmz-decoder-2", "raster-to-wire", "wire-to-raster",
 )  # fmt: skip
 
 
