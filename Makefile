@@ -83,8 +83,8 @@ ifdef FMZIP_DATA
 	mkdir -p build/codecs && $(FMZIP) allocate $(REAL) --budget $(BUDGETS) -o build/codecs/resnet18.toml
 	$(FMZIP) measure $(REAL) --codec $$(ls build/codecs/resnet18-*.toml | paste -sd,),zstd,entropy --json docs/results/measure-resnet18-fmz.json
 	$(FMZIP) hil $(REAL) --limit 10 --codec build/codecs/resnet18-kl0.05.toml --json docs/results/hil-resnet18-fmz.json
-	$(FMZIP) measure $(REAL) --codec pcavlc,pcavlc-2x2,entropy --steps 0.07,0.11,0.18 --json docs/results/measure-resnet18-projections.json
-	$(FMZIP) hil $(REAL) --limit 1 --codec pcavlc --step 0.11 --json docs/results/hil-resnet18-pcavlc.json
+	$(FMZIP) measure $(REAL) --codec pcavlc,pcavlc-2x2,entropy --steps 0.077,0.107,0.18 --json docs/results/measure-resnet18-projections.json
+	$(FMZIP) hil $(REAL) --limit 1 --codec pcavlc --step 0.107 --json docs/results/hil-resnet18-pcavlc.json
 	for half in "0 2.668 2.66" "1 2.742 2.735"; do set -- $$half && \
 	$(FMZIP) train-projection $(HALF) --fold $$1 --bits $$2 -o build/codecs/resnet18-cap-$$1.toml && \
 	$(FMZIP) train-projection $(HALF) --fold $$1 --bits $$2 --epochs 0 --name components -o build/codecs/resnet18-components-$$1.toml && \
