@@ -3,7 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 FMZIP := $(VENV)/bin/fmzip
 CIFAR := --model $(FMZIP_DATA)/realdata.py:cifar_resnet20
-LEARNING := $(CIFAR) --images $(FMZIP_DATA)/cifar10_train4000.npz --calibration 4000 --bits 1.9
+LEARNING := $(CIFAR) --images $(FMZIP_DATA)/cifar10_train4000.npz --calibration 4000
 PLANES := $(CIFAR) --images $(FMZIP_DATA)/cifar10_train4000.npz --calibration 4000
 SQUEEZE := --model $(FMZIP_DATA)/realdata.py:squeezenet1_0 --images $(FMZIP_DATA)/photos --calibration 250
 SQUEEZED := --maps features.3.squeeze_activation,features.4.squeeze_activation --scales mse --batch 16
@@ -90,8 +90,8 @@ ifdef FMZIP_DATA
 	$(FMZIP) train-projection $(HALF) --fold $$1 --bits $$2 --epochs 0 --name components -o build/codecs/resnet18-components-$$1.toml && \
 	$(FMZIP) train-projection $(HALF) --fold $$1 --bits $$3 --plain --epochs 0 --name plain -o build/codecs/resnet18-plain-$$1.toml && \
 	$(FMZIP) measure $(HALF) --fold $$1 --codec build/codecs/resnet18-plain-$$1.toml,build/codecs/resnet18-components-$$1.toml,build/codecs/resnet18-cap-$$1.toml --json docs/results/measure-resnet18-cap-$$1.json || exit 1; done
-	$(FMZIP) train-projection $(LEARNING) --batch 32 --rate 2e-3 --epochs 8 -o build/codecs/cifar_resnet20-cap.toml
-	$(FMZIP) train-projection $(LEARNING) --epochs 0 --name plain -o build/codecs/cifar_resnet20-plain.toml
+	$(FMZIP) train-projection $(LEARNING) --bits 1.9 --batch 32 --rate 2e-3 --epochs 8 -o build/codecs/cifar_resnet20-cap.toml
+	$(FMZIP) train-projection $(LEARNING) --bits 1.93 --plain --epochs 0 --name plain -o build/codecs/cifar_resnet20-plain.toml
 	$(FMZIP) measure $(CIFAR) --images $(FMZIP_DATA)/cifar10_test1000.npz --codec build/codecs/cifar_resnet20-plain.toml,build/codecs/cifar_resnet20-cap.toml --json docs/results/measure-cifar_resnet20-cap.json
 	$(FMZIP) hil $(REAL) --limit 1 --codec build/codecs/resnet18-cap-0.toml --json docs/results/hil-resnet18-cap.json
 	for bits in 4 3 2; do $(FMZIP) train-gf2 $(PLANES) --bits $$bits --epochs $$((8 - 2 * bits)) -o build/codecs/gf2-$${bits}bits.toml || exit 1; done
