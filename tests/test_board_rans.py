@@ -81,6 +81,16 @@ def test_a_slot_per_cycle_but_for_escapes_and_the_gaps_of_tiles(
     check_speed(device, transform)
 
 
+@pytest.mark.parametrize("lanes", [2, pytest.param(4, marks=pytest.mark.soak)])
+def test_boards_of_fewer_lanes_make_the_same_frames_a_beat_per_cycle(lanes: int) -> None:
+    with Device(f"vboard:?lanes={lanes}") as narrow:
+        checker = Checker(narrow)
+        for seed in range(16):
+            checker.check(tabled_case(3000 + seed), 1024 * seed)
+        checker.check(layer_case(Transform.BYPASS, (64, 15, 64), Diffusion(100, 15, 0, 3)))
+        check_speed(narrow, Transform.BYPASS)
+
+
 def test_the_largest_tiles_come_back(device: Device) -> None:
     checker = Checker(device)
     checker.check(layer_case(Transform.BYPASS, (64, 15, 64), Diffusion(100, 15, 0, 3)))

@@ -69,9 +69,9 @@ class RansStates(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.sets = sets = Memory(
-            shape=STATE_BITS * self._lanes, depth=max(16, self.sets), init=[]
-        )
+        # Any number of a set is read: the one below 0, too, when all states have been put out.
+        depth = 1 << len(self.set)
+        m.submodules.sets = sets = Memory(shape=STATE_BITS * self._lanes, depth=depth, init=[])
         write, read = sets.write_port(), sets.read_port(domain="comb")
         m.d.comb += read.addr.eq(self.set)
         valid = register_flag(m, self.valid)

@@ -68,10 +68,10 @@ def build(lanes: int = 8, *, part: str = PART, two_phase: bool = False) -> Path:
         if program.exists():  # another process was faster
             return program
         number = int(digest[:8], 16)
-        rans = lanes == BLOCK
+        every = lanes == BLOCK
         soc = Soc(
-            lanes=lanes, clock_hz=CLOCK_HZ, part=PARTS[part], build=number, rans=rans,
-            projection=PROJECTION if rans else None, planes=PLANES if rans else None,
+            lanes=lanes, clock_hz=CLOCK_HZ, part=PARTS[part], build=number, rans=True,
+            projection=PROJECTION if every else None, planes=PLANES if every else None,
         )  # fmt: skip
         write_cxxrtl(soc, "soc", directory)
         write_cxxrtl(Uart(BIT_CYCLES), "uart", directory)
