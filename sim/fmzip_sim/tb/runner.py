@@ -48,6 +48,12 @@ COMPONENTS: dict[str, Callable[[int], wiring.Component]] = {
     "gf2_encoder": lambda _: Gf2Encoder(sizes.PLANES),
     "gf2_decoder": lambda _: Gf2Decoder(sizes.PLANES),
 }
+# Where the tests of a bench are, if not under its own name.
+_TESTS = {
+    f"{coder}_{side}": f"position_{side}"
+    for coder in ("fmz", "pcavlc", "gf2")
+    for side in ("encoder", "decoder")
+}
 SEED = 1
 VERILATOR_MIN = (5, 36)  # what cocotb 2 needs; an older one fails in its C++ compiler
 _TOOLS = {"icarus": "iverilog", "verilator": "verilator"}
@@ -176,8 +182,9 @@ def simulate(
         broken: BaseException | None = None
         try:
             runner.test(
-                test_module=f"fmzip_sim.tb.{bench}", hdl_toplevel=top, build_dir=directory,
-                test_dir=place, results_xml=str(files["results.xml"]), seed=SEED, waves=waves,
+                test_module=f"fmzip_sim.tb.{_TESTS.get(bench, bench)}", hdl_toplevel=top,
+                build_dir=directory, test_dir=place, results_xml=str(files["results.xml"]),
+                seed=SEED, waves=waves,
                 plusargs=[f"+dumpfile_path={place / 'waves.fst'}"] if waves else [],
                 timescale=_TIMESCALE, log_file=log, extra_env=environment,
             )  # fmt: skip

@@ -1,16 +1,14 @@
-"""cocotb tests of the decoder of the coder GF2: the values of ``fmzip.reference.decode``."""
+"""cocotb tests of the decoders that ``coders`` names: the values of ``fmzip.reference.decode``."""
 
 from typing import Any
 
 import cocotb
 
 from fmzip_sim.tb.bench import BREAKS, CASES, SHORT
-from fmzip_sim.tb.planes import PlaneBench
+from fmzip_sim.tb.coders import bench_of
 from fmzip_sim.tb.positionwise import DecoderSide
 
-
-class DecoderBench(DecoderSide, PlaneBench):
-    """The codec, with its layers."""
+DecoderBench = bench_of(DecoderSide)
 
 
 @cocotb.test()

@@ -1,16 +1,14 @@
-"""cocotb tests of the encoder of the coder HUFFMAN: the words of ``fmzip.reference.encode``."""
+"""cocotb tests of the encoders that ``coders`` names: the words of ``fmzip.reference.encode``."""
 
 from typing import Any
 
 import cocotb
 
 from fmzip_sim.tb.bench import BREAKS, CASES, SHORT
+from fmzip_sim.tb.coders import bench_of
 from fmzip_sim.tb.positionwise import EncoderSide
-from fmzip_sim.tb.projection import ProjectionBench
 
-
-class EncoderBench(EncoderSide, ProjectionBench):
-    """The codec, with its projection."""
+EncoderBench = bench_of(EncoderSide)
 
 
 @cocotb.test()
