@@ -31,12 +31,19 @@ STEADY = (
 )  # fmt: skip
 
 
-def test_the_specialised_program_equals_the_official_two_phases_but_for_refreshes() -> None:
+# The compiler takes many minutes for the two phases of the whole board.
+@pytest.mark.parametrize("lanes", [2, pytest.param(8, marks=pytest.mark.soak)])
+def test_the_specialised_program_equals_the_official_two_phases_but_for_refreshes(
+    lanes: int,
+) -> None:
     cases = [random_case(4000 + seed, blocks=200) for seed in range(12)]
     # Several tiles in work at once, and several pieces.
     config = FrameConfig(24, 40, 150, tile_cols=150, coder=Coder.BITMAP, zero_bitmap=True)
     cases += [case_of(config, "mixed")]
-    with Device() as fast, Device("vboard:?twophase=1") as slow:
+    with (
+        Device(f"vboard:?lanes={lanes}") as fast,
+        Device(f"vboard:?lanes={lanes}&twophase=1") as slow,
+    ):
         checkers = Checker(fast), Checker(slow)
         for case in cases:
             for first, second in zip(*(checker.check(case) for checker in checkers), strict=True):

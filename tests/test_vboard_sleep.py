@@ -44,8 +44,9 @@ def session(device: Device) -> None:
 
 
 @pytest.mark.xdist_group("vboard")
+@pytest.mark.parametrize("lanes", [2, pytest.param(8, marks=pytest.mark.soak)])
 def test_every_pin_in_every_cycle_is_that_of_the_program_that_leaves_nothing_out(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lanes: int
 ) -> None:
     record = tmp_path / "record"
     start = subprocess.Popen
@@ -54,12 +55,12 @@ def test_every_pin_in_every_cycle_is_that_of_the_program_that_leaves_nothing_out
         return start([*command, "--record", str(record)], **given)
 
     monkeypatch.setattr(protocol_vboard.subprocess, "Popen", recording)
-    with Device() as device:
+    with Device(f"vboard:?lanes={lanes}") as device:
         session(device)
     monkeypatch.undo()
 
     def play(two_phase: bool, of: Path) -> tuple[str, str]:
-        command = [builder.build(two_phase=two_phase), "--play", of, "--stats"]
+        command = [builder.build(lanes, two_phase=two_phase), "--play", of, "--stats"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
         words = done.stderr.split()
         return done.stdout, " ".join(words[:2] + words[6:])  # without the times
