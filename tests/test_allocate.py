@@ -192,6 +192,31 @@ def test_an_impossible_budget_is_a_usage_error(
     assert "Traceback" not in err
 
 
+def test_steps_go_below_the_finest_measured_where_that_is_worth_it() -> None:
+    steps = np.exp(np.linspace(np.log(0.1), 0, 30))
+    curve = sensitivity.Curve(CANDIDATES[0], steps, 0.5 * steps**2, 1 - np.log2(steps))
+    for price, expected in ((1e3, None), (1e6, (1000 / (2 * np.log(2) * 1e6 * 0.5)) ** 0.5)):
+        chosen = sensitivity.choose({"a": [curve]}, {"a": 1000}, price)
+        found = sensitivity.finer(chosen, {"a": [curve]}, {"a": 1000}, price)
+        if expected is None:
+            assert found == chosen
+            continue
+        assert chosen["a"][1] == pytest.approx(0.1)
+        assert found["a"][1] == pytest.approx(expected, rel=1e-6)
+        # Bits and priced divergence together are least there.
+        around = found["a"][1] * np.array([0.99, 1.0, 1.01])
+        costs = 1000 * (1 - np.log2(around)) + price * 0.5 * around**2
+        assert costs.argmin() == 1
+
+
+def test_a_budget_that_needs_finer_steps_than_were_measured_is_met(
+    job: dict[str, object], tmp_path: Path
+) -> None:
+    config = AllocateConfig((Budget("kl", 2e-5),), **job, calibration=4, resume=tmp_path)  # type: ignore[arg-type]
+    (codec,) = Allocation(config).run()
+    assert codec.about["kl"] <= 2e-5
+
+
 def test_a_budget_that_nothing_meets_ends_in_one_line(
     job: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     run: Run,

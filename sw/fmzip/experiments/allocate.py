@@ -40,6 +40,7 @@ from fmzip_models.zoo import Network
 BUDGETS = ("kl", "drop", "bits")
 _PRICE = 6.0  # first price of a nat, in bits per value of the network
 _STRIDE = 0.5  # of the logarithm of the price, until it is beyond the budget on one side
+_EVEN = 4  # strides that are equal; those behind them double
 _TRIES = 12
 _CLOSE = 0.04  # then the search ends
 _PASSES = 2  # of recalibration: the second sees what the first one changed behind it
@@ -188,7 +189,10 @@ class Allocation(Making):
             point = work.search(budget, work.uniform)
         else:
             point = work.search(
-                budget, lambda price: sensitivity.choose(curves, work.values, price)
+                budget,
+                lambda price: sensitivity.finer(
+                    sensitivity.choose(curves, work.values, price), curves, work.values, price
+                ),
             )
         layers = work.finish(point)
         return CodecFile(
@@ -305,7 +309,9 @@ class _Work:
                 price = (inside + beyond) / 2
             else:
                 dearer = (inside is None) == (budget.measure != "bits")
-                price += _STRIDE if dearer else -_STRIDE
+                # A budget that is far off is come near to in few tries.
+                stride = _STRIDE * 2 ** max(0, attempt - _EVEN + 1)
+                price += stride if dearer else -stride
         if best is None:
             raise FmzipError(f"{self.network.name}: no allocation found within {budget}")
         return best

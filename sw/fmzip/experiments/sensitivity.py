@@ -189,6 +189,26 @@ def choose(
     return chosen
 
 
+def finer(
+    chosen: Mapping[str, tuple[C, float]], curves: Mapping[str, list[Curve[C]]],
+    values: Mapping[str, int], price: float,
+) -> dict[str, tuple[C, float]]:  # fmt: skip
+    """What ``choose`` gave, with steps below the finest of a curve where the price is worth it.
+
+    There divergence goes with the square of the step and bits with its logarithm, as with any
+    quantiser of high rate (Gersho and Gray, Vector Quantization and Signal Compression, 1992).
+    """
+    found = {}
+    for name, (candidate, step_std) in chosen.items():
+        of = next(c for c in curves[name] if c.candidate == candidate)
+        if step_std == of.step_std[0]:
+            # Where another nat costs as many bits as it is worth.
+            square = values[name] / (2 * np.log(2) * price * of.kl[0])
+            step_std *= float(np.sqrt(min(1.0, square)))
+        found[name] = (candidate, step_std)
+    return found
+
+
 def choose_within(
     curves: Mapping[str, list[Curve[C]]], values: Mapping[str, int], bits: float
 ) -> dict[str, tuple[C, float]]:
