@@ -8,6 +8,7 @@ import numpy as np
 from amaranth.hdl import Value
 from tests.stream_bench import Transfer, transfer
 
+from fmzip.codings import AnyCoding
 from fmzip.format import (
     BLOCK,
     POSITION_SIDE,
@@ -19,10 +20,7 @@ from fmzip.format import (
     rans_multiplier,
     round_up,
 )
-from fmzip.gf2 import PlaneCoding
-from fmzip.projection import ProjectionCoding
 from fmzip.reference import decode, encode, parse_head
-from fmzip.tables import Coding
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Case:
     name: str
     config: FrameConfig
     values: np.ndarray
-    coding: Coding | ProjectionCoding | PlaneCoding | None = None
+    coding: AnyCoding | None = None
 
     def __str__(self) -> str:
         return f"{self.name}, {self.config}"

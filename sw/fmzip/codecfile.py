@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from fmzip.codings import AnyCoding
 from fmzip.errors import FormatError
 from fmzip.format import (
     BIT_TRANSFORMS,
@@ -63,7 +64,7 @@ class LayerCodec:
     dtype: Dtype
     transform: Transform
     step: int
-    coding: Coding | ProjectionCoding | PlaneCoding
+    coding: AnyCoding
 
     def frame(
         self, burst_log2: int = DEFAULT_BURST_LOG2, slots_max: int = TILE_SLOTS_MAX

@@ -9,6 +9,7 @@ from types import TracebackType
 import numpy as np
 
 from fmzip import planeload, projload, regs
+from fmzip.codings import AnyCoding, AnyTables
 from fmzip.errors import FormatError, LinkError
 from fmzip.format import (
     BLOCK,
@@ -21,15 +22,13 @@ from fmzip.format import (
     rans_multiplier,
     round_up,
 )
-from fmzip.gf2 import PlaneCoding, PlaneTables
+from fmzip.gf2 import PlaneTables
 from fmzip.port import Port
 from fmzip.projection import Affine, Projection, ProjectionCoding
 from fmzip.reference import gf2frame, projframe, ransframe, tiling
 from fmzip.reference.beats import beat_count, from_beats, to_beats
-from fmzip.tables import Coding, Tables
+from fmzip.tables import Tables
 
-AnyCoding = Coding | ProjectionCoding | PlaneCoding
-AnyTables = Tables | Projection | PlaneTables
 VIRTUAL = "vboard:"
 _STUCK_S = 10.0  # a piece moves at most a few hundred kB
 _LEAST_HZ = 20e3  # of a virtual board on a busy machine: for what takes many cycles

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fmzip import reference
+from fmzip.codings import AnyCoding
 from fmzip.format import BLOCK_CODERS, STEP_MAX, STEP_MIN, Coder, Dtype, FrameConfig, Transform
 from fmzip.gf2 import PlaneCoding, PlaneEncoder, parse_planes
 from fmzip.projection import Affine, ProjectionCoding, parse_projection
@@ -25,7 +26,6 @@ from fmzip.reference.tiling import DTYPES
 from fmzip.tables import Coding, Diffusion, parse_tables
 from fmzip_sim.patterns import PATTERNS, SHY
 
-AnyCoding = Coding | ProjectionCoding | PlaneCoding
 _ENUMS = {"dtype": Dtype, "transform": Transform, "coder": Coder}
 
 

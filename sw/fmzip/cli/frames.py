@@ -20,8 +20,7 @@ from fmzip.tables import Coding, Tables, parse_tables
 if TYPE_CHECKING:
     import numpy as np
 
-    from fmzip.gf2 import PlaneCoding, PlaneTables
-    from fmzip.projection import Projection, ProjectionCoding
+    from fmzip.codings import AnyCoding, AnyTables
 
 _STEP_LSB = 4.0
 TransformName = Literal["bypass", "nibbles", "wht4"]
@@ -95,7 +94,7 @@ def encode(
 
     values = load_map(source)
     dtype = Dtype[values.dtype.name.upper()]
-    coding: Coding | ProjectionCoding | PlaneCoding | None = None
+    coding: AnyCoding | None = None
     if file is not None:
         from fmzip.cli.codec_map import layer_of
 
@@ -149,7 +148,7 @@ def decode(
             raise FmzipError(f"coder {config.coder.name.lower()} takes no tables")
         if codec is not None and config.coder in (Coder.WIDTH, Coder.BITMAP):
             raise FmzipError(f"coder {config.coder.name.lower()} needs no codec file")
-    found: Tables | Projection | PlaneTables | None = None
+    found: AnyTables | None = None
     if codec is not None:
         from fmzip.cli.codec_map import layer_behind
 

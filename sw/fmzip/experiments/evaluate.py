@@ -18,13 +18,13 @@ import torch
 
 from fmzip.baselines import BASELINES, Baseline, Bits4
 from fmzip.codecfile import CodecFile
+from fmzip.codings import AnyCoding
 from fmzip.errors import FmzipError, MismatchError
 from fmzip.experiments.checkpoint import Arrays
 from fmzip.experiments.entries import Entry
 from fmzip.format import DEFAULT_BURST_BYTES, FrameConfig, round_up
 from fmzip.gf2 import PlaneCoding
 from fmzip.projection import ProjectionCoding
-from fmzip.tables import Coding
 from fmzip_models import recalibrate
 from fmzip_models.graph import Map
 from fmzip_models.in_loop import InLoop, InLoopCodec, MapByMap, Pass, Uncoded
@@ -253,7 +253,7 @@ class Evaluator:
 
 
 def codec_loop(
-    config: FrameConfig, coding: Coding | ProjectionCoding | PlaneCoding, device: torch.device,
+    config: FrameConfig, coding: AnyCoding, device: torch.device,
     threads: Executor | None,
 ) -> InLoopCodec:  # fmt: skip
     """The codec of a file's map in the loop."""

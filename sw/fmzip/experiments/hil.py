@@ -15,7 +15,8 @@ import numpy as np
 
 from fmzip import codecfile, reference
 from fmzip.codecs import FMZ, PROJECTION_CODECS, codec_of
-from fmzip.device import VIRTUAL, AnyCoding, Device
+from fmzip.codings import AnyCoding
+from fmzip.device import VIRTUAL, Device
 from fmzip.errors import MismatchError
 from fmzip.experiments.entries import FILE_SUFFIX, entries
 from fmzip.experiments.evaluate import scales_of

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from fmzip import energy
-from fmzip.device import AnyCoding, Device
+from fmzip.codings import AnyCoding
+from fmzip.device import Device
 from fmzip.experiments.meters import Counters, Meter, Reading
 from fmzip.experiments.windows import priced_part, window_energy
 from fmzip.format import FrameConfig

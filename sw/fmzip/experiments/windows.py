@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from fmzip import energy, reference
-from fmzip.device import AnyCoding, Device
+from fmzip.codings import AnyCoding
+from fmzip.device import Device
 from fmzip.errors import MismatchError
 from fmzip.format import POSITION_SIDE, FrameConfig
 from fmzip.reference.beats import beat_count, pixel_order

@@ -6,6 +6,7 @@ from zlib import crc32
 
 import numpy as np
 
+from fmzip.codings import AnyCoding, AnyTables
 from fmzip.errors import FormatError
 from fmzip.format import (
     BLOCK,
@@ -18,12 +19,9 @@ from fmzip.format import (
     ceil_div,
     round_up,
 )
-from fmzip.gf2 import PlaneCoding, PlaneTables
-from fmzip.projection import Projection, ProjectionCoding
 from fmzip.reference import bitpack, dct, gf2frame, projframe, quantise, ransframe, sections, tiling
 from fmzip.reference.bitpack import Packing
 from fmzip.reference.head import Head, split_frame, write_head
-from fmzip.tables import Coding, Tables
 
 _CHUNK = 4096  # blocks that go through the transform at once; keeps the temporaries in the cache
 
@@ -121,7 +119,7 @@ def _nibbles(widths: np.ndarray) -> bytes:
 
 def encode(
     values: np.ndarray, config: FrameConfig,
-    coding: Coding | ProjectionCoding | PlaneCoding | None = None,
+    coding: AnyCoding | None = None,
 ) -> bytes:  # fmt: skip
     """Code a feature map.
 
@@ -175,7 +173,7 @@ def _encode_tiles(values: np.ndarray, config: FrameConfig) -> tuple[list[bytes],
     return payload, modes
 
 
-def decode(frame: bytes, tables: Tables | Projection | PlaneTables | None = None) -> np.ndarray:
+def decode(frame: bytes, tables: AnyTables | None = None) -> np.ndarray:
     """Decode a frame: uint8 or int8 [C, H, W].
 
     Parameters
