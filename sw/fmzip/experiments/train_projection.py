@@ -372,7 +372,10 @@ class _Work:
         """
         self._progress("counting symbols", 0, 0)
         batches = self._batches(_FIT_VALUES, _FIT_PICTURES)
-        held = self._read(self._held()) + self._read(self._held(), turned=True)
+        # Only a choice needs them.
+        some = self._held() if len(ways) > 1 else self._indices[:0]
+        held = self._read(some) + self._read(some, turned=True)
+        expected = self._plain(held) if len(ways) > 1 else np.zeros(0)
         found: list[tuple[float, str, dict[str, LayerCodec], dict[str, InLoopCodec]]] = []
         for way in ways:
             fits = self._fits(chosen, way.linear, batches)
@@ -380,7 +383,7 @@ class _Work:
             kl = 0.0
             if len(ways) > 1:
                 logits = [self._loop.codec_pass(batch, codecs).logits for batch in held]
-                kl = metrics.kl_nats(self._plain(held), torch.cat(logits).cpu().numpy())
+                kl = metrics.kl_nats(expected, torch.cat(logits).cpu().numpy())
             found.append((kl, way.name, layers, codecs))
         kl, name, layers, codecs = min(found, key=lambda of: of[0])
         passes = [self._loop.codec_pass(batch, codecs) for batch in batches]
