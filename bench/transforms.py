@@ -150,11 +150,11 @@ class Trial:
         side = way.side if way.side[0] else (BLOCK, 1)
         self._count = side[0] * side[1] if way.matrix else frame.planes
         # The whole map is one tile: how tiles are cut concerns all ways alike.
-        self.frame = replace(
+        self._frame = replace(
             frame, transform=way.transform, tile_rows=frame.height, tile_cols=frame.width
         )
         self._counts = np.zeros((2, 512 * self._count, 32), np.int64)
-        self._escapes = np.zeros(2, np.int64)
+        self._escapes = 0
         self._values = 0
 
     def __call__(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -168,7 +168,7 @@ class Trial:
 
     def _own(self, one: np.ndarray) -> tuple[np.ndarray, list[bool], np.ndarray]:
         """Numbers z, which planes are signed, and what comes back, with a transform of ``fmz``."""
-        frame, diffusion = self.frame, self._way.diffusion
+        frame, diffusion = self._frame, self._way.diffusion
         tile = next(frame.iter_tiles())
         signed = [not planes.unsigned(frame, k) for k in range(frame.planes)]
         if not self._way.channel_steps:
@@ -186,7 +186,7 @@ class Trial:
         return z, signed, back
 
     def _matrix(self, one: np.ndarray) -> tuple[np.ndarray, list[bool], np.ndarray]:
-        frame, (rows, cols) = self.frame, self._way.side
+        frame, (rows, cols) = self._frame, self._way.side
         step = frame.step / RANS_STEP_PER_LSB
         x = one[self._permutation].astype(np.float64) - frame.zero_point
         channels, height, width = x.shape
@@ -244,12 +244,12 @@ class Trial:
             tokens = np.minimum(z[k], 31)
             flat = np.bincount((32 * context + tokens).ravel(), minlength=self._counts[half].size)
             self._counts[half] += flat.reshape(self._counts[half].shape)
-        self._escapes[half] += (z > 30).sum()
+        self._escapes += int((z > 30).sum())
 
     @property
     def bits_per_value(self) -> float:
         """Bits of each half with what the other half has shown, see the top of this file."""
-        bits = 8.0 * self._escapes.sum()
+        bits = 8.0 * self._escapes
         for half in range(2):
             seen = self._counts[1 - half].reshape(self._count, 512, 32) + 0.01
             own = seen.sum(axis=1, keepdims=True)
@@ -274,7 +274,7 @@ def channel_steps(weight: np.ndarray) -> np.ndarray:
 
 def curves_of(
     m: Map, calibration: Calibration, loop: InLoop, batches: list[torch.Tensor],
-    plain: np.ndarray, weight: np.ndarray | None, ways: Sequence[Way], each: Callable[[], None],
+    plain: np.ndarray, weight: np.ndarray, ways: Sequence[Way], each: Callable[[], None],
 ) -> list[Curve[Way]]:  # fmt: skip
     """Divergence and bits of all ways of a map."""
     seen: list[np.ndarray] = []
@@ -287,7 +287,7 @@ def curves_of(
         loop.one_map(m, batch)(hold)
     ordered = order(np.concatenate(seen))
     same = np.arange(m.shape[0])
-    steps = np.ones(m.shape[0]) if weight is None else channel_steps(weight)
+    steps = channel_steps(weight)
 
     def make(way: Way, step_std: float) -> Trial:
         step = sensitivity.step_units(step_std, calibration, m.name)
@@ -329,7 +329,7 @@ def at_divergence(
         chosen = sensitivity.choose(curves, values, float(np.exp(middle)))
         bits, kl = 0.0, 0.0
         for name, (way, step_std) in chosen.items():
-            of = next(c for c in curves[name] if c.candidate == way)
+            of = sensitivity.curve_of(curves[name], way)
             at = int(np.abs(of.step_std - step_std).argmin())
             bits += values[name] * of.bits[at] / total
             kl += of.kl[at]

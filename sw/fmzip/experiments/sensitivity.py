@@ -166,6 +166,11 @@ def measure_ways(
     return kl, bits
 
 
+def curve_of(curves: Sequence[Curve[C]], candidate: C) -> Curve[C]:
+    """The one of a map's curves that is a candidate's."""
+    return next(c for c in curves if c.candidate == candidate)
+
+
 def choose(
     curves: Mapping[str, list[Curve[C]]], values: Mapping[str, int], price: float
 ) -> dict[str, tuple[C, float]]:
@@ -200,7 +205,7 @@ def finer(
     """
     found = {}
     for name, (candidate, step_std) in chosen.items():
-        of = next(c for c in curves[name] if c.candidate == candidate)
+        of = curve_of(curves[name], candidate)
         if step_std == of.step_std[0]:
             # Where another nat costs as many bits as it is worth.
             square = values[name] / (2 * np.log(2) * price * of.kl[0])
@@ -222,7 +227,7 @@ def choose_within(
     def taken(chosen: Mapping[str, tuple[C, float]]) -> float:
         total = 0.0
         for name, (candidate, step_std) in chosen.items():
-            of = next(c for c in curves[name] if c.candidate == candidate)
+            of = curve_of(curves[name], candidate)
             total += values[name] * of.bits[int(np.argmin(np.abs(of.step_std - step_std)))]
         return total / sum(values.values())
 
