@@ -90,6 +90,13 @@ def must_pass(outcome: Outcome) -> None:
     assert outcome.passed
 
 
+def must_tell(outcome: Outcome, wrong: Case) -> None:
+    """The bench has found the one case that was given to it to be wrong."""
+    assert not outcome.passed
+    (message,) = outcome.failed.values()
+    assert message.startswith(f"frame '{wrong.name}': ")
+
+
 def captured_maps(count: int, *job: Any) -> Iterator[tuple[str, list[np.ndarray], float]]:
     """Maps of pictures that calibration did not see: name, one per picture, and deviation in LSB.
 
@@ -197,10 +204,7 @@ def test_a_bench_of_the_coder_rans_fails_where_the_expectation_is_wrong(
     frame = good.frame[:-1] + bytes((good.frame[-1] ^ 1,))
     decoded = good.decoded ^ 1
     bad = replace(good, **({"frame": frame} if bench == "fmz_encoder" else {"decoded": decoded}))
-    outcome = simulate(bench, lanes, "wrong", [bad])
-    assert not outcome.passed
-    (message,) = outcome.failed.values()
-    assert message.startswith("frame 'one_value': ")
+    must_tell(simulate(bench, lanes, "wrong", [bad]), good)
 
 
 # Frames of the coder HUFFMAN: those of its golden vectors that gateware takes, and with stalls some
@@ -245,10 +249,7 @@ def test_a_bench_of_the_coder_huffman_fails_where_the_expectation_is_wrong(
     frame = good.frame[:-1] + bytes((good.frame[-1] ^ 1,))
     encodes = bench == "pcavlc_encoder"
     bad = replace(good, **({"frame": frame} if encodes else {"decoded": good.decoded ^ 1}))
-    outcome = simulate(bench, 8, "wrong", [bad])
-    assert not outcome.passed
-    (message,) = outcome.failed.values()
-    assert message.startswith(f"frame '{good.name}': ")
+    must_tell(simulate(bench, 8, "wrong", [bad]), good)
 
 
 def products() -> list[Products]:
@@ -317,9 +318,8 @@ def test_frames_of_the_coder_gf2_are_the_references(simulate: Simulate, bench: s
 @pytest.mark.xdist_group("sim gf2_decoder")
 def test_a_bench_of_the_coder_gf2_fails_where_the_expectation_is_wrong(simulate: Simulate) -> None:
     good = plane_cases()[0]
-    outcome = simulate("gf2_decoder", 8, "wrong", [replace(good, decoded=good.decoded ^ 1)])
-    (message,) = outcome.failed.values()
-    assert message.startswith(f"frame '{good.name}': ")
+    bad = replace(good, decoded=good.decoded ^ 1)
+    must_tell(simulate("gf2_decoder", 8, "wrong", [bad]), good)
 
 
 @pytest.fixture(scope="module")
