@@ -197,11 +197,12 @@ class _Control:
     ``end`` is raised when the tile is over.
     """
 
-    # Behind the last slot, until all states are written; and long enough for the tile to have left
-    # the stacker before the next one ends. With all sets in use, the states themselves take long
-    # enough, and each has been written when its turn comes.
     def __init__(self, m: Module, top: BackwardPass, buffer: ReversalBuffer):
-        sets, longest = top.sets, max(STATE_SETS, top.in_flight)
+        sets = top.sets
+        # Behind the last slot, until all states are written; and long enough for the tile to have
+        # left the stacker before the next one ends. With all sets in use, the states themselves
+        # take long enough, and each has been written when its turn comes.
+        longest = max(STATE_SETS, top.in_flight)
         self.set = Signal(range(sets))
         self.coded, self.raw, self.fresh = Signal(), Signal(), Signal()
         self.dump, self.half, self.end = Signal(), Signal(init=1), Signal()
