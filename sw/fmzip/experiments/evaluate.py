@@ -234,7 +234,7 @@ class Evaluator:
         file = self._task.files.get(entry.name)
         if file is None:
             return loop.codec_pass(pictures, codecs)
-        with recalibrate.applied(self._network.module, file.corrections):
+        with recalibrate.applied(self._network.module, file.corrections, file.inputs):
             return loop.codec_pass(pictures, codecs)
 
     def _sizes(self, entry: Entry, stored: list[np.ndarray]) -> np.ndarray:
