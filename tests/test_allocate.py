@@ -16,6 +16,7 @@ from fmzip.codecfile import CodecFile
 from fmzip.errors import FmzipError
 from fmzip.experiments import allocate, measure, sensitivity
 from fmzip.experiments.allocate import AllocateConfig, Allocation, Budget
+from fmzip.experiments.compressed import stored_maps
 from fmzip.experiments.evaluate import scales_of
 from fmzip.experiments.measure import MeasureConfig
 from fmzip.experiments.sensitivity import CANDIDATES, STEPS_STD, Curve, choose, curve
@@ -71,6 +72,22 @@ def test_channels_are_scaled_but_where_nothing_is_lost(codecs: list[CodecFile]) 
     product = codecs[0].corrections["0.norm"].gain * codecs[0].inputs["1.conv"]
     assert product == pytest.approx(1, abs=0.2)
     assert not codecs[2].inputs
+
+
+def test_what_a_board_gets_is_what_the_compressed_network_stores(
+    job: dict[str, object], codecs: list[CodecFile], paths: list[Path]
+) -> None:
+    config = MeasureConfig(**job, codecs=(str(paths[0]),), calibration=8, batch=8, workers=1)  # type: ignore[arg-type]
+    (row,) = measure.run(config)["codecs"].values()
+    network, pictures = open_job(job["model"], None, job["images"])  # type: ignore[arg-type]
+    _, evaluation = pictures.split(8)
+    codings = {name: (la.frame(), la.coding) for name, la in codecs[0].layers.items()}
+    size = 0
+    for maps in stored_maps(network, pictures, evaluation, codecs[0], codings):
+        assert [m.name for m in maps] == list(codings)
+        size += sum(len(encode(m.values, *codings[m.name])) for m in maps)
+    # Sums in another order, for one picture at a time, may change a value here and there.
+    assert size == pytest.approx(row["bus_bytes"], rel=1e-3)
 
 
 @pytest.fixture(scope="module")

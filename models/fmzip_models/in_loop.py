@@ -118,18 +118,24 @@ class InLoop:
 
         return Pass(self._run(pictures, at_map))
 
-    def codec_pass(self, pictures: torch.Tensor, codecs: Mapping[str, InLoopCodec]) -> Pass:
+    def codec_pass(
+        self, pictures: torch.Tensor, codecs: Mapping[str, InLoopCodec], see: SeeMap | None = None
+    ) -> Pass:
         """The network with a codec at every stored map.
 
         Parameters
         ----------
         codecs : of each map, by its name
+        see : called with what each codec gets, uint8 or int8 [n, C, H, W]
         """
         bus_bytes: dict[str, torch.Tensor] = {}
 
         def at_map(m: Map, values: torch.Tensor) -> torch.Tensor:
             quantiser = self._quantisers[m.name]
-            decoded, bus_bytes[m.name] = codecs[m.name](quantiser.quantise(values))
+            codes = quantiser.quantise(values)
+            if see is not None:
+                see(m, codes)
+            decoded, bus_bytes[m.name] = codecs[m.name](codes)
             return quantiser.dequantise(decoded)
 
         return Pass(self._run(pictures, at_map), bus_bytes)

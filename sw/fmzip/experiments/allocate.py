@@ -253,7 +253,9 @@ class _Work:
         self._total = sum(self.values.values())
         self._batches = list(pictures.split(_BATCH))
         self._points: dict[object, _Point] = {}
-        self.plain = self._logits({}) if plain is None else plain
+        # Its own plain maps: with scales their integers are others, and that is no map's doing.
+        self._own = self._logits({})
+        self.plain = self._own if plain is None else plain
         self._moments = recalibrate.moments(
             network.module, lambda: self._loop.some_pass(pictures, {})
         )
@@ -283,7 +285,7 @@ class _Work:
                     self._progress(f"quantising {name} alone", place[0], total)
 
                 kl, bits = sensitivity.measure_map(
-                    m, self._calibration, self._loop, self._batches, self.plain, self._threads, step
+                    m, self._calibration, self._loop, self._batches, self._own, self._threads, step
                 )
                 known = {"kl": kl, "bits": bits}
                 checkpoint.save(k, known)

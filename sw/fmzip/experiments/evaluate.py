@@ -27,7 +27,7 @@ from fmzip.gf2 import PlaneCoding
 from fmzip.projection import ProjectionCoding
 from fmzip_models import recalibrate
 from fmzip_models.graph import Map
-from fmzip_models.in_loop import InLoop, InLoopCodec, MapByMap, Pass, Uncoded
+from fmzip_models.in_loop import InLoop, InLoopCodec, MapByMap, Pass, SeeMap, Uncoded
 from fmzip_models.pictures import Pictures
 from fmzip_models.plane_loop import PlaneLoop
 from fmzip_models.projecting import ProjectionLoop
@@ -183,7 +183,7 @@ class Evaluator:
 
         Parameters
         ----------
-        entry : stored as that codec gets them
+        entry : stored as that codec gets them; one of a file with codecs at the maps before it
         """
         found: dict[str, torch.Tensor] = {}
 
@@ -191,8 +191,11 @@ class Evaluator:
             found[m.name] = codes[: len(indices)]
 
         with one_thread(), torch.no_grad():
-            loop = self._loop if entry is None else self._loops.get(entry, self._loop)
-            loop.int8_pass(self._read(indices), keep)
+            if entry is not None and entry in self._task.files:
+                self._codec_pass(entry, self._read(indices), keep)
+            else:
+                loop = self._loop if entry is None else self._loops.get(entry, self._loop)
+                loop.int8_pass(self._read(indices), keep)
         return found
 
     def codec(self, entry: str, layer: str) -> InLoopCodec:
@@ -220,7 +223,7 @@ class Evaluator:
         sizes: Arrays = {}
         for entry in self._task.entries:
             if entry.lossy:
-                result = self._codec_pass(entry, pictures)
+                result = self._codec_pass(entry.name, pictures)
                 found[logits_key(entry)] = result.logits
                 columns = [result.bus_bytes[m.name].cpu().numpy()[:n] for m in maps]
                 sizes[size_key(entry)] = np.stack(columns, axis=1)
@@ -228,14 +231,14 @@ class Evaluator:
             sizes[size_key(entry)] = self._sizes(entry, stored)
         return {name: logits[:n].cpu().numpy() for name, logits in found.items()} | sizes
 
-    def _codec_pass(self, entry: Entry, pictures: torch.Tensor) -> Pass:
-        codecs = self._codecs[entry.name]
-        loop = self._loops.get(entry.name, self._loop)
-        file = self._task.files.get(entry.name)
+    def _codec_pass(self, entry: str, pictures: torch.Tensor, see: SeeMap | None = None) -> Pass:
+        codecs = self._codecs[entry]
+        loop = self._loops.get(entry, self._loop)
+        file = self._task.files.get(entry)
         if file is None:
-            return loop.codec_pass(pictures, codecs)
+            return loop.codec_pass(pictures, codecs, see)
         with recalibrate.applied(self._network.module, file.corrections, file.inputs):
-            return loop.codec_pass(pictures, codecs)
+            return loop.codec_pass(pictures, codecs, see)
 
     def _sizes(self, entry: Entry, stored: list[np.ndarray]) -> np.ndarray:
         """Sizes of the int8 network's maps: [n, maps]."""

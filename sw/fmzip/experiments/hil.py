@@ -1,12 +1,13 @@
 """Hardware in the loop: the stored maps of a network through the codec of a board.
 
+With the codec of a file they are the maps of the network that is compressed with it.
 Every map is encoded by the board into its memory, the frame is compared byte by byte with the one
 of the reference, decoded by the board, and compared again. Then it is replayed from the board's
 stage without the link, once as it is and once through the codec: the energy is a model's figure for
 what the counters say of these windows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from fmzip.codecs import FMZ, PROJECTION_CODECS, codec_of
 from fmzip.codings import AnyCoding
 from fmzip.device import VIRTUAL, Device
 from fmzip.errors import MismatchError
+from fmzip.experiments.compressed import stored_maps
 from fmzip.experiments.entries import FILE_SUFFIX, entries
-from fmzip.experiments.evaluate import scales_of
 from fmzip.experiments.manifest import network_digest
 from fmzip.experiments.meters import open_meter
 from fmzip.experiments.power import measure, model_power
@@ -32,7 +33,6 @@ from fmzip_models.capture import StoredMap, calibrate, capture
 from fmzip_models.default import open_job
 from fmzip_models.in_loop import frame_configs
 from fmzip_models.pictures import Pictures
-from fmzip_models.quantise import Scale
 from fmzip_models.zoo import Network
 
 
@@ -218,13 +218,13 @@ def run(config: HilConfig, progress: Progress = lambda *_: None) -> HilResult:
             )
         evaluation = evaluation[: config.limit]
         progress("calibrating", 0, 0)
-        scales, codings, before_relu = _codings(config, network, pictures, calibration, device)
+        codings, each = _maps(config, network, pictures, calibration, evaluation, device)
         result = HilResult(
             device.tier, config.port, Path(config.codec).name, network.name, config.model is None,
             None if config.is_file else config.step_std, clock_hz=device.clock_hz,
         )  # fmt: skip
         done = total = 0
-        for every in capture(network, pictures, evaluation, scales, before_relu=before_relu):
+        for every in each:
             maps = [m for m in every if m.name in codings]  # of a file, perhaps some
             total = total or len(evaluation) * sum(m.values.size for m in maps)
             if not result.layers:
@@ -250,33 +250,41 @@ def run(config: HilConfig, progress: Progress = lambda *_: None) -> HilResult:
 Codings = dict[str, tuple[FrameConfig, AnyCoding | None]]
 
 
-def _codings(
+def _maps(
     config: HilConfig,
     network: Network,
     pictures: Pictures,
     calibration: np.ndarray,
+    evaluation: np.ndarray,
     device: Device,
-) -> tuple[dict[str, Scale], Codings, bool]:
-    """Scale of each map, how it is coded, and whether maps are those in front of their ReLUs."""
-    frames: dict[str, FrameConfig]
+) -> tuple[Codings, Iterator[list[StoredMap]]]:
+    """How each map is coded, and the stored maps of all pictures to evaluate.
+
+    With a file they are those of the compressed network, else those of the plain one.
+    """
     if config.is_file:
         path = Path(config.codec)
         codec = codecfile.load(path)
         check_file(path, codec, network, network_digest(network))
         most = device.max_slots if device.rans else TILE_SLOTS_MAX  # else it is refused later
-        found_codings: Codings = {
+        of_file = {
             name: (layer.frame(slots_max=most), layer.coding)
             for name, layer in codec.layers.items()
         }
-        return scales_of(codec), found_codings, codec.projects
+        return dict(of_file), stored_maps(network, pictures, evaluation, codec, of_file)
     if config.codec in PROJECTION_CODECS:
         (entry,) = entries((config.codec,), (config.step_std,))
         made = project(network, pictures, calibration, "max", (entry,))
         frames, codings = made.configs[entry.name], made.codings[entry.name]
-        return made.scales, {name: (f, codings[name]) for name, f in frames.items()}, True
-    found = calibrate(network, pictures, calibration)
-    frames = frame_configs(codec_of(config.codec), network.graph.maps, found, config.step_std)
-    return found.scales, {name: (frame, None) for name, frame in frames.items()}, False
+        scales, early = made.scales, True
+        found: Codings = {name: (f, codings[name]) for name, f in frames.items()}
+    else:
+        calibrated = calibrate(network, pictures, calibration)
+        of_maps = network.graph.maps
+        frames = frame_configs(codec_of(config.codec), of_maps, calibrated, config.step_std)
+        scales, early = calibrated.scales, False
+        found = {name: (frame, None) for name, frame in frames.items()}
+    return found, capture(network, pictures, evaluation, scales, before_relu=early)
 
 
 def _one(
