@@ -65,15 +65,6 @@ def test_corrections_are_found_for_the_modules_behind_compressed_maps(
     assert not codecs[2].corrections
 
 
-def test_channels_are_scaled_but_where_nothing_is_lost(codecs: list[CodecFile]) -> None:
-    assert set(codecs[0].inputs) == {"1.conv", "4"}
-    assert [len(scales) for scales in codecs[0].inputs.values()] == [16, 24]
-    # What writes a map divides by what its reader multiplies by, drift set right beside.
-    product = codecs[0].corrections["0.norm"].gain * codecs[0].inputs["1.conv"]
-    assert product == pytest.approx(1, abs=0.2)
-    assert not codecs[2].inputs
-
-
 def test_what_a_board_gets_is_what_the_compressed_network_stores(
     job: dict[str, object], codecs: list[CodecFile], paths: list[Path]
 ) -> None:

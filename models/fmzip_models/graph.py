@@ -38,24 +38,16 @@ __all__ = ["AtMap", "Graph", "Map", "TracedGraph", "trace"]
 
 
 class TracedGraph(Graph):
-    """A network as a trace by torch.fx.
-
-    Parameters
-    ----------
-    traced : the trace
-    taps : the map that a node makes, in the order of storing
-    relus : of taps whose maps have one
-    shapes : of what nodes return for two pictures
-    """
+    """A network as a trace by torch.fx."""
 
     method = "torch.fx"
 
     def __init__(
-        self, traced: fx.GraphModule, taps: dict[Node, Map], relus: dict[Node, Node],
-        shapes: dict[Node, Shape],
-    ) -> None:  # fmt: skip
-        self.traced, self.taps, self.shapes = traced, taps, shapes
-        self._relus = relus
+        self, traced: fx.GraphModule, taps: dict[Node, Map], relus: dict[Node, Node]
+    ) -> None:
+        self._traced = traced
+        self._taps = taps
+        self._relus = relus  # of taps whose maps have one
         self.maps = tuple(taps.values())
 
     @torch.no_grad()
@@ -72,18 +64,18 @@ class TracedGraph(Graph):
         relus = self._relus if before_relu else {}
 
         def after(node: Node, value: Any) -> Any:
-            if node not in self.taps:
+            if node not in self._taps:
                 return value
-            changed = at_map(self.taps[node], value) if at_map is not None else None
+            changed = at_map(self._taps[node], value) if at_map is not None else None
             value = value if changed is None else changed
             return self._apply(relus[node], value) if node in relus else value
 
-        self.traced.eval()  # the modules are shared with the network, which may have been trained
-        return _Interpreter(self.traced, after, set(relus.values())).run(pictures)
+        self._traced.eval()  # the modules are shared with the network, which may have been trained
+        return _Interpreter(self._traced, after, set(relus.values())).run(pictures)
 
     def _apply(self, relu: Node, value: torch.Tensor) -> torch.Tensor:
         if relu.op == "call_module":
-            return self.traced.get_submodule(str(relu.target))(value)
+            return self._traced.get_submodule(str(relu.target))(value)
         if relu.op == "call_method":
             return getattr(value, str(relu.target))()
         assert callable(relu.target)
@@ -95,16 +87,16 @@ class TracedGraph(Graph):
     ) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
         """As ``Graph.tail``; what is in front of the map is computed once."""
         relus = self._relus if before_relu else {}
-        nodes = list(self.traced.graph.nodes)
-        tap = next(node for node, of in self.taps.items() if of == m)
+        nodes = list(self._traced.graph.nodes)
+        tap = next(node for node, of in self._taps.items() if of == m)
         known = set(nodes[: nodes.index(tap) + 1])
         # Of what is known, only this is read again.
         read = {node for node in known if any(user not in known for user in node.users)}
         kept: dict[Node, Any] = dict.fromkeys(known)
 
         def keep(node: Node, value: Any) -> Any:
-            if node in self.taps and node is not tap:
-                changed = at_map(self.taps[node], value)
+            if node in self._taps and node is not tap:
+                changed = at_map(self._taps[node], value)
                 value = value if changed is None else changed
                 value = self._apply(relus[node], value) if node in relus else value
             if node in read or node is tap:
@@ -113,23 +105,23 @@ class TracedGraph(Graph):
                 raise _Reached
             return value
 
-        self.traced.eval()
+        self._traced.eval()
         with suppress(_Reached):
-            _Interpreter(self.traced, keep, set(relus.values())).run(pictures)
+            _Interpreter(self._traced, keep, set(relus.values())).run(pictures)
 
         @torch.no_grad()
         def logits(value: torch.Tensor) -> torch.Tensor:
             def after(node: Node, found: Any) -> Any:
-                if node not in self.taps:
+                if node not in self._taps:
                     return found
-                changed = at_map(self.taps[node], found)
+                changed = at_map(self._taps[node], found)
                 found = found if changed is None else changed
                 return self._apply(relus[node], found) if node in relus else found
 
             # Copies, since a network may overwrite what it reads.
             before = {n: v.clone() if isinstance(v, torch.Tensor) else v for n, v in kept.items()}
             before[tap] = self._apply(relus[tap], value.clone()) if tap in relus else value
-            rest = _Interpreter(self.traced, after, set(relus.values()))
+            rest = _Interpreter(self._traced, after, set(relus.values()))
             return rest.run(pictures, initial_env=before)
 
         return kept[tap], logits
@@ -184,7 +176,7 @@ def trace(module: nn.Module, shape: tuple[int, int, int]) -> TracedGraph:
         if group.relu is not None:
             relus[group.tap] = group.relu
     in_order = {node: taps[node] for node in traced.graph.nodes if node in taps}
-    return TracedGraph(traced, in_order, relus, shapes)
+    return TracedGraph(traced, in_order, relus)
 
 
 class _Reached(Exception):  # noqa: N818 (no error: the way out of an interpreter)

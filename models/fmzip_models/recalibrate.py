@@ -22,14 +22,11 @@ _Moments = dict[str, tuple[torch.Tensor, torch.Tensor]]
 
 def sites(module: nn.Module) -> dict[str, nn.Module]:
     """Modules that can be corrected, by name: with a weight and a bias for each output channel."""
-    return {name: m for name, m in module.named_modules() if is_site(m)}
-
-
-def is_site(module: nn.Module) -> bool:
-    """True for a convolution with a bias, and for a batch norm with parameters."""
-    if type(module) is nn.BatchNorm2d:
-        return module.affine
-    return type(module) is nn.Conv2d and module.bias is not None
+    return {
+        name: m
+        for name, m in module.named_modules()
+        if (type(m) is nn.BatchNorm2d and m.affine) or (type(m) is nn.Conv2d and m.bias is not None)
+    }
 
 
 def moments(module: nn.Module, run: Callable[[], object]) -> _Moments:
@@ -83,7 +80,7 @@ def joined(
     first: Mapping[str, Correction], then: Mapping[str, Correction]
 ) -> dict[str, Correction]:
     """One correction in place of two of each module, the second found with the first applied."""
-    return dict(first) | {
+    return {
         name: Correction(
             c.gain * first[name].gain if name in first else c.gain,
             c.gain * first[name].offset + c.offset if name in first else c.offset,
@@ -93,35 +90,16 @@ def joined(
 
 
 @contextmanager
-def applied(
-    module: nn.Module, corrections: Mapping[str, Correction],
-    inputs: Mapping[str, np.ndarray] | None = None,
-) -> Iterator[None]:  # fmt: skip
+def applied(module: nn.Module, corrections: Mapping[str, Correction]) -> Iterator[None]:
     """The network with corrections folded in.
-
-    Parameters
-    ----------
-    inputs : float32 [input channels], what a module multiplies what it reads by, by its name: a
-        convolution, a linear layer or a batch norm
 
     Raises
     ------
     ValueError : a module that is corrected is not there, or has another number of channels
     """
-    there, all_of = sites(module), dict(module.named_modules())
-    before: list[tuple[torch.Tensor, torch.Tensor]] = []
-
-    def change(tensor: object, to: Callable[[torch.Tensor], torch.Tensor]) -> None:
-        assert isinstance(tensor, torch.Tensor)
-        before.append((tensor, tensor.data))
-        tensor.data = to(tensor.data)
-
+    there = sites(module)
+    before: list[tuple[nn.Parameter, torch.Tensor]] = []
     try:
-        for name, scales in (inputs or {}).items():
-            reader = all_of.get(name)
-            if not isinstance(reader, nn.Conv2d | nn.Linear | nn.BatchNorm2d):
-                raise ValueError(f"inputs of module {name} cannot be scaled: no such module")
-            _scale_inputs(name, reader, scales, change)
         for name, correction in corrections.items():
             if name not in there:
                 raise ValueError(f"module {name} cannot be corrected: no such module")
@@ -136,36 +114,18 @@ def applied(
                 torch.from_numpy(np.array(part)).to(bias)
                 for part in (correction.gain, correction.offset)
             )
-            change(weight, lambda w, g=gain: w * g.view(-1, *[1] * (w.ndim - 1)))  # type: ignore[misc]
-            change(bias, lambda b, g=gain, o=offset: b * g + o)  # type: ignore[misc]
+            before += [(weight, weight.data), (bias, bias.data)]
+            weight.data = weight.data * gain.view(-1, *[1] * (weight.ndim - 1))
+            bias.data = bias.data * gain + offset
         yield
     finally:
-        for tensor, data in reversed(before):
-            tensor.data = data
-
-
-def _scale_inputs(
-    name: str, reader: nn.Conv2d | nn.Linear | nn.BatchNorm2d, scales: np.ndarray,
-    change: Callable[[object, Callable[[torch.Tensor], torch.Tensor]], None],
-) -> None:  # fmt: skip
-    factor = torch.from_numpy(np.array(scales)).to(reader.weight)
-    groups = reader.groups if isinstance(reader, nn.Conv2d) else 1
-    per_group = 1 if isinstance(reader, nn.BatchNorm2d) else reader.weight.shape[1]
-    count = len(reader.weight) if isinstance(reader, nn.BatchNorm2d) else groups * per_group
-    if len(factor) != count:
-        raise ValueError(f"module {name} reads {count} channels, its scales are {len(factor)}")
-    if isinstance(reader, nn.BatchNorm2d):
-        change(reader.weight, lambda w: w * factor)
-        change(reader.running_mean, lambda mean: mean / factor)
-        return
-    # Of a convolution in groups, each group of outputs reads its own channels.
-    of_outputs = factor.view(groups, -1).repeat_interleave(len(reader.weight) // groups, 0)
-    change(reader.weight, lambda w: w * of_outputs.view(*w.shape[:2], *[1] * (w.ndim - 2)))
+        for parameter, data in before:
+            parameter.data = data
 
 
 def _moments(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    wide = output.double()
-    return wide.mean((0, 2, 3)), wide.std((0, 2, 3), correction=0)
+    variance, mean = torch.var_mean(output.double(), (0, 2, 3), correction=0)
+    return mean, variance.sqrt()
 
 
 def _wide(values: torch.Tensor) -> torch.Tensor:

@@ -4,9 +4,8 @@ For each stored map: how it is quantised to 8 bits, and transform, step, roundin
 errors, and the tables of the coder RANS; or, of all maps, the projections of the coder HUFFMAN,
 which stores them in front of their ReLUs; or the binary layers of the coder GF2, of all maps or of
 some, where the others are stored as they are. For each module whose output drifts under
-compression: a gain and an offset of every channel, which are folded into its parameters; and for
-each module that reads maps whose channels are scaled, what it multiplies them by, folded in too.
-Tables, corrections and scales are base64 text.
+compression: a gain and an offset of every channel, which are folded into its parameters. Tables and
+corrections are base64 text.
 """
 
 import base64
@@ -128,8 +127,6 @@ class CodecFile:
     corrections : by name of the module
     about : how it was made and what was found, for people
     plain : of the stored maps that are not coded, by their names
-    inputs : float32 [input channels], above 0: what a module multiplies what it reads by, by name
-        of the module. What writes the maps divides by the same, in its correction
     """
 
     name: str
@@ -139,7 +136,6 @@ class CodecFile:
     corrections: Mapping[str, Correction] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
     plain: Mapping[str, PlainLayer] = field(default_factory=dict)
-    inputs: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def of_planes(self) -> bool:
@@ -187,12 +183,11 @@ def dump(codec: CodecFile) -> str:
         lines += [
             "",
             f"[corrections.{_text(name)}]",
-            f"gain = {_array_text(correction.gain)}",
-            f"offset = {_array_text(correction.offset)}",
+            *(
+                f'{key} = "{base64.b64encode(values.astype("<f4").tobytes()).decode()}"'
+                for key, values in (("gain", correction.gain), ("offset", correction.offset))
+            ),
         ]
-    if codec.inputs:
-        lines += ["", "[inputs]"]
-        lines += [f"{_text(name)} = {_array_text(v)}" for name, v in codec.inputs.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -273,7 +268,6 @@ def parse(data: Mapping[str, Any]) -> CodecFile:
         },
         data.get("about", {}),
         plain,
-        {key: _scales(data["inputs"], key) for key in data.get("inputs", {})},
     )
 
 
@@ -354,16 +348,6 @@ def _correction(data: Mapping[str, Any]) -> Correction:
     return Correction(gain, offset)
 
 
-def _scales(data: Mapping[str, Any], key: str) -> np.ndarray:
-    try:
-        found = np.frombuffer(_floats(data, key), "<f4")
-    except FormatError as error:
-        raise FormatError(f"inputs of {error}") from None
-    if not len(found) or not (np.isfinite(found).all() and (found > 0).all()):
-        raise FormatError(f"inputs of {key}: must be positive numbers")
-    return found
-
-
 def _get(data: Mapping[str, Any], key: str, kind: type) -> Any:
     value = data.get(key)
     if not isinstance(value, kind) or isinstance(value, bool):
@@ -397,11 +381,6 @@ def _text(text: str) -> str:
     """A TOML string."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
-
-
-def _array_text(values: np.ndarray) -> str:
-    """A TOML string of float32."""
-    return f'"{base64.b64encode(values.astype("<f4").tobytes()).decode()}"'
 
 
 def _value(value: Any) -> str:

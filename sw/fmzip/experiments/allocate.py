@@ -1,19 +1,18 @@
 """The codec of a network: transform, step, rounding and tables of each map, for a budget.
 
-1. Channels of maps are scaled by what their errors do to the answers, where that folds into the
-   modules around them (``equalise``).
-2. Each map alone: what a few ways to quantise it cost in divergence and save in bits
-   (``sensitivity``). That takes nearly all the time, and finished maps are kept.
-3. Allocation: for a price of a nat in bits, each map's best choice; the price is searched until the
+1. Each map alone: what a few ways to quantise it cost in divergence and save in bits
+   (``sensitivity``), modules behind it recalibrated. That takes nearly all the time, and finished
+   maps are kept.
+2. Allocation: for a price of a nat in bits, each map's best choice; the price is searched until the
    network with all maps compressed, and its modules recalibrated, meets the budget.
-4. Tables of the coder RANS from the symbols of that network, and what its frames take.
+3. Tables of the coder RANS from the symbols of that network, and what its frames take.
 
 All on calibration pictures, without labels, and with a fixed seed.
 """
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
@@ -28,16 +27,13 @@ from fmzip.errors import FmzipError
 from fmzip.experiments import metrics, sensitivity
 from fmzip.experiments.checkpoint import Checkpoint
 from fmzip.experiments.evaluate import codec_loop, cores
-from fmzip.experiments.making import Making, Opened, Progress
+from fmzip.experiments.making import Making, Progress
 from fmzip.experiments.sensitivity import Candidate, Curve
 from fmzip.format import RANS_STEP_MIN, Transform
-from fmzip_models import equalise, fisher, quantise, recalibrate
+from fmzip_models import quantise, recalibrate
 from fmzip_models.augment import augmented
 from fmzip_models.capture import Calibration, calibrate
-from fmzip_models.equalise import Fold
-from fmzip_models.graph import TracedGraph
 from fmzip_models.in_loop import InLoop
-from fmzip_models.quantise import Scale
 from fmzip_models.rans_loop import Quantising
 from fmzip_models.spec import Input
 from fmzip_models.zoo import Network
@@ -52,7 +48,6 @@ _PASSES = 2  # of recalibration: the second sees what the first one changed behi
 _BATCH = 32
 # A small network is sure of pictures that it was trained on, and says little of errors there.
 _VIEWS_VALUES, _VIEWS_MOST = 50e6, 4
-_WEIGHING = 512  # pictures that channels are weighed on, turned and shifted ones among them
 _SEED = 1
 
 
@@ -134,9 +129,6 @@ class AllocateConfig:
         quantise.check_method(self.scales)
 
 
-_Curves = dict[str, list[Curve[Candidate]]]
-
-
 @dataclass
 class _Point:
     """A network with all maps compressed, as calibration pictures see it."""
@@ -147,9 +139,6 @@ class _Point:
     bits_bound: float
     found: dict[str, float] = field(default_factory=dict)
     sized: bool = False  # its bits are those of frames, not an estimate
-
-
-_Search = Callable[["_Work", Budget], _Point]
 
 
 class Allocation(Making):
@@ -179,48 +168,39 @@ class Allocation(Making):
         config = self.config
         job = self.open("sensitivity", progress)
         network, indices = job.network, job.indices
-        pictures = job.pictures.read(indices)
-        whole = network.normalise(_views(pictures, network)).to(job.device)
+        calibration = calibrate(network, job.pictures, indices, config.scales)
+        network.module.to(job.device)
+        whole = network.normalise(_views(job.pictures.read(indices), network)).to(job.device)
+        work = _Work(network, calibration, whole, threads, progress)
+        known = self.checkpoint(job.about)
+        curves = {} if config.uniform else work.curves(known, config.budgets)
+        return [
+            self._codec(work, budget, curves, job.weights_hash, len(indices))
+            for budget in config.budgets
+        ]
 
-        def work(plain: np.ndarray | None = None) -> _Work:
-            network.module.cpu()
-            calibration = calibrate(network, job.pictures, indices, config.scales)
-            network.module.to(job.device)
-            return _Work(network, calibration, whole, threads, progress, plain)
-
-        plain = work()
-        found: dict[Budget, CodecFile] = {}
-
-        def make(work: _Work, budgets: Iterable[Budget], search: _Search, fold: Fold) -> None:
-            for budget in budgets:
-                point = search(work, budget)
-                found[budget] = self._file(work, budget, point, fold, job)
-
-        lossless = {budget for budget in config.budgets if budget.measure == "lossless"}
-        make(plain, lossless, lambda work, _: work.lossless(), Fold())
-        others = [budget for budget in config.budgets if budget not in lossless]
-        if config.uniform:
-            make(plain, others, lambda work, budget: work.search(budget, work.uniform), Fold())
-        elif others:
-            progress("weighing channels", 0, 0)
-            fold = _fold(network, plain.scales, pictures, job.device)
-            # Last, since this leaves the network on the processor.
-            with recalibrate.applied(network.module, fold.corrections, fold.inputs):
-                scaled = work(plain.plain) if fold.inputs else plain
-                curves = scaled.curves(self.checkpoint(job.about))
-                make(scaled, others, lambda work, budget: work.allocate(budget, curves), fold)
-        return [found[budget] for budget in config.budgets]
-
-    def _file(
-        self, work: "_Work", budget: Budget, point: "_Point", fold: Fold, job: Opened
-    ) -> CodecFile:
+    def _codec(
+        self, work: "_Work", budget: Budget, curves: dict[str, list[Curve[Candidate]]],
+        weights_hash: str, pictures: int,
+    ) -> CodecFile:  # fmt: skip
+        config = self.config
+        if budget.measure == "lossless":
+            point = work.lossless()
+        elif config.uniform:
+            point = work.search(budget, work.uniform)
+        else:
+            point = work.search(
+                budget,
+                lambda price: sensitivity.finer(
+                    sensitivity.choose(curves, work.values, price), curves, work.values, price
+                ),
+            )
         layers = work.finish(point)
         return CodecFile(
-            self.config.name, work.network.name, job.weights_hash, layers,
-            recalibrate.joined(fold.corrections, point.corrections),
+            config.name, work.network.name, weights_hash, layers, point.corrections,
             {
                 "budget": str(budget),
-                "calibration_pictures": len(job.indices),
+                "calibration_pictures": pictures,
                 "bits_per_value": round(point.found["bits"], 4),
                 "bits_bound": round(point.bits_bound, 4),
                 "kl": round(point.found["kl"], 5),
@@ -228,7 +208,6 @@ class Allocation(Making):
                 "agreement": round(metrics.agreement(work.plain, point.logits), 2),
                 "table_bytes": sum(len(c.coding.tables.to_bytes()) for c in layers.values()),
             },
-            inputs=fold.inputs,
         )  # fmt: skip
 
 
@@ -238,12 +217,11 @@ class _Work:
     Parameters
     ----------
     pictures : float32 [n, channels, H, W], where the network is
-    plain : logits that others are compared with; None: those of this network with plain maps
     """
 
     def __init__(
         self, network: Network, calibration: Calibration, pictures: torch.Tensor,
-        threads: Executor, progress: Progress, plain: np.ndarray | None,
+        threads: Executor, progress: Progress,
     ) -> None:  # fmt: skip
         self.network, self._calibration, self._pictures = network, calibration, pictures
         self._threads, self._progress = threads, progress
@@ -253,9 +231,7 @@ class _Work:
         self._total = sum(self.values.values())
         self._batches = list(pictures.split(_BATCH))
         self._points: dict[object, _Point] = {}
-        # Its own plain maps: with scales their integers are others, and that is no map's doing.
-        self._own = self._logits({})
-        self.plain = self._own if plain is None else plain
+        self.plain = self._logits({})
         self._moments = recalibrate.moments(
             network.module, lambda: self._loop.some_pass(pictures, {})
         )
@@ -264,13 +240,12 @@ class _Work:
         found = [self._loop.some_pass(batch, codecs) for batch in self._batches]
         return torch.cat(found).cpu().numpy()
 
-    @property
-    def scales(self) -> dict[str, Scale]:
-        """Of the maps, by their names."""
-        return self._calibration.scales
-
-    def curves(self, checkpoint: Checkpoint) -> _Curves:
+    def curves(
+        self, checkpoint: Checkpoint, budgets: tuple[Budget, ...]
+    ) -> dict[str, list[Curve[Candidate]]]:
         """The choices of each map, measured or taken from unfinished work."""
+        if all(budget.measure == "lossless" for budget in budgets):
+            return {}
         each = len(sensitivity.CANDIDATES) * len(sensitivity.STEPS_STD)
         done, total = 0, each * len(self._maps)
         curves = {}
@@ -285,8 +260,9 @@ class _Work:
                     self._progress(f"quantising {name} alone", place[0], total)
 
                 kl, bits = sensitivity.measure_map(
-                    m, self._calibration, self._loop, self._batches, self._own, self._threads, step
-                )
+                    m, self._calibration, self._loop, [self._pictures], self.plain,
+                    self._threads, step, self._settled,
+                )  # fmt: skip
                 known = {"kl": kl, "bits": bits}
                 checkpoint.save(k, known)
             done += each
@@ -297,19 +273,16 @@ class _Work:
             ]
         return curves
 
+    def _settled(self, run: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Logits of a run when modules have been set right for it."""
+        module = self.network.module
+        with recalibrate.applied(module, recalibrate.find(module, self._moments, run)):
+            return run()
+
     def uniform(self, price: float) -> dict[str, tuple[Candidate, float]]:
         """One step factor for all maps, in place of a price."""
         factor = (_PRICE * self._total / price) ** 0.5 / 2
         return {m.name: (sensitivity.CANDIDATES[0], factor) for m in self._maps}
-
-    def allocate(self, budget: Budget, curves: _Curves) -> _Point:
-        """The cheapest choices of maps within a budget; FmzipError where there are none."""
-
-        def chosen(price: float) -> dict[str, tuple[Candidate, float]]:
-            first = sensitivity.choose(curves, self.values, price)
-            return sensitivity.finer(first, curves, self.values, price)
-
-        return self.search(budget, chosen)
 
     def search(
         self, budget: Budget, choose: Callable[[float], dict[str, tuple[Candidate, float]]]
@@ -448,26 +421,6 @@ class _Work:
                 quantising.config.step, coding,
             )  # fmt: skip
         return layers
-
-
-def _fold(
-    network: Network, scales: Mapping[str, Scale], pictures: np.ndarray, device: torch.device
-) -> Fold:
-    """Scales of channels, by what errors do to answers on pictures and turned and shifted ones."""
-    graph = network.graph
-    if not isinstance(graph, TracedGraph):
-        return Fold()
-    channels = equalise.channels_of(graph)
-    if channels.scales == 1:
-        return Fold()
-
-    def batches() -> Iterator[torch.Tensor]:
-        for k in range(max(1, _WEIGHING // len(pictures))):
-            seen = augmented(pictures, np.random.default_rng((_SEED, k))) if k else pictures
-            yield from network.normalise(seen).to(device).split(_BATCH)
-
-    weights = fisher.of_channels(network, scales, graph.maps, batches())
-    return equalise.fold(channels, equalise.scales_for(channels, weights))
 
 
 def _excess(budget: Budget, point: _Point) -> float:

@@ -47,6 +47,6 @@ def stored_maps(
     for index in indices:
         found.clear()
         picture = network.normalise(pictures.read([index]))
-        with recalibrate.applied(network.module, codec.corrections, codec.inputs), torch.no_grad():
+        with recalibrate.applied(network.module, codec.corrections), torch.no_grad():
             loop.codec_pass(picture, codecs, see)
         yield list(found)

@@ -237,7 +237,7 @@ class Evaluator:
         file = self._task.files.get(entry)
         if file is None:
             return loop.codec_pass(pictures, codecs, see)
-        with recalibrate.applied(self._network.module, file.corrections, file.inputs):
+        with recalibrate.applied(self._network.module, file.corrections):
             return loop.codec_pass(pictures, codecs, see)
 
     def _sizes(self, entry: Entry, stored: list[np.ndarray]) -> np.ndarray:
