@@ -71,7 +71,14 @@ class RansStates(wiring.Component):
         m = Module()
         # Any number of a set is read: the one below 0, too, when all states have been put out.
         depth = 1 << len(self.set)
-        m.submodules.sets = sets = Memory(shape=STATE_BITS * self._lanes, depth=depth, init=[])
+        # In logic: with 2 lanes there are enough sets for yosys to take a block RAM, whose data come
+        # too late for the renormalisation.
+        m.submodules.sets = sets = Memory(
+            shape=STATE_BITS * self._lanes,
+            depth=depth,
+            init=[],
+            attrs={"ram_style": "distributed"},
+        )
         write, read = sets.write_port(), sets.read_port(domain="comb")
         m.d.comb += read.addr.eq(self.set)
         valid = register_flag(m, self.valid)
