@@ -71,7 +71,8 @@ class SequencedEncoder(wiring.Component):
             encoder.ends.eq(sequencer.slot.ends_tile),
             encoder.i_valid.eq(register_flag(m, encoder.enter, self.way)),
             Cat(encoder.z).eq(register(m, Cat(self.i.payload), self.way)),
-            encoder.place.eq(register(m, sequencer.slot, self.way)),
+            encoder.coming.eq(register(m, sequencer.slot, self.way - 1)),
+            encoder.place.eq(register(m, encoder.coming)),
             encoder.sets.eq(register(m, sequencer.sets, self.way)),
             self.done.eq(sequencer.done),
         ]  # fmt: skip

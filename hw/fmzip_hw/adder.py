@@ -22,19 +22,22 @@ class GatedAdder(wiring.Component):
     Parameters
     ----------
     functions : of the bits, lowest first
+    carries : there is a ``carry``, which takes a cell of the chain
 
     Members
     -------
     a, b : In(number of functions)
-    control, carry : In(1)
+    control : In(1)
+    carry : In(1), with ``carries``
     o : Out, modulo its range
     """
 
-    def __init__(self, functions: Sequence[int]):
-        self._functions = tuple(functions)
+    def __init__(self, functions: Sequence[int], *, carries: bool = True):
+        self._functions, self._carries = tuple(functions), carries
         size = len(self._functions)
         super().__init__({
-            "a": In(size), "b": In(size), "control": In(1), "carry": In(1), "o": Out(size),
+            "a": In(size), "b": In(size), "control": In(1), "o": Out(size),
+            **({"carry": In(1)} if carries else {}),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
@@ -46,13 +49,15 @@ class GatedAdder(wiring.Component):
             Const(table, 4).bit_select(Cat(bit, self.control), 1)
             for table, bit in zip(self._functions, self.b, strict=True)
         )
-        m.d.comb += self.o.eq(self.a + gated + self.carry)
+        m.d.comb += self.o.eq(self.a + gated + (self.carry if self._carries else 0))
         return m
 
     def _ecp5(self, m: Module) -> None:
         # The lower half of a table is what the bit generates, its upper half what it propagates.
         carry_in = 0x00AA
-        cells: list[tuple[int, Value, Value]] = [(carry_in, self.carry, Const(0, 1))]
+        cells: list[tuple[int, Value, Value]] = []
+        if self._carries:
+            cells.append((carry_in, self.carry, Const(0, 1)))
         for table, a, b in zip(self._functions, self.a, self.b, strict=True):
             sums = sum(((n & 1) ^ (table >> (n >> 1) & 1)) << n for n in range(8))
             cells.append((sums << 8 | 0xAA, a, b))
@@ -77,7 +82,7 @@ class GatedAdder(wiring.Component):
                 **ports,
             )
             chain = following
-        m.d.comb += self.o.eq(out[1:])
+        m.d.comb += self.o.eq(out[int(self._carries) :])
 
 
 def with_carry(a: Value, b: Value, carry: Value) -> Value:

@@ -58,12 +58,15 @@ class ContextFormer(wiring.Component):
     ----------
     feedback : cycles from a slot to its tokens, at least ``latency``
     lanes : 2, 4 or 8; see ``slots`` for what a slot is with less than 8
+    early : where a slot lies is known in the cycle before, as ``coming``; so classes of the row
+        above come from registers, and not from memories, which may be far away
 
     Members
     -------
     head : In(HeadLayout), constant during a frame
     i_valid : In(1), there is a slot
     slot : In(place_layout), of a tile that is not raw
+    coming : In(place_layout), with ``early``: the slot of the next cycle, if there is one
     tokens : In(lanes x 5), of the slot that came ``feedback`` cycles ago; 31 for a symbol above 30
         and for an escape
     o : Out(lanes x 5), statistics of the slot that came ``latency`` cycles ago
@@ -72,14 +75,15 @@ class ContextFormer(wiring.Component):
 
     latency = 2 * BlockRam.latency + 1
 
-    def __init__(self, feedback: int, lanes: int = BLOCK):
-        self._feedback, self._lanes = feedback, lanes
+    def __init__(self, feedback: int, lanes: int = BLOCK, *, early: bool = False):
+        self._feedback, self._lanes, self._early = feedback, lanes, early
         self._size = lanes * CLASS_BITS  # of the classes of a slot
         self.loop = feedback + 1
         super().__init__({
             "head": In(HeadLayout),
             "i_valid": In(1),
             "slot": In(place_layout(lanes)),
+            **({"coming": In(place_layout(lanes))} if early else {}),
             "tokens": In(data.ArrayLayout(TOKEN_BITS, lanes)),
             "o": Out(data.ArrayLayout(STATISTIC_BITS, lanes)),
             "write": In(ContextWrite),
@@ -97,16 +101,19 @@ class ContextFormer(wiring.Component):
             m.submodules[f"plane{k}"] = ram
             below.append(ram)
             m.d.comb += ram.r_addr.eq(self.slot.group)
+        coming = self.coming if self._early else self.slot
         m.d.comb += [
             left.r_addr.eq(self.slot.index),
-            line.r_addr.eq(self.slot.ahead),
-            above.r_addr.eq(self.slot.index),
+            line.r_addr.eq(coming.ahead),
+            above.r_addr.eq(coming.index),
         ]
         for ram in (left, line, above, *below):
             m.d.comb += [ram.r_en.eq(1), ram.r_next.eq(1)]
         classes = Signal(size)
         self._store(m, classes, left, line, below)
-        contexts = self._contexts(m, classes, left, line, above, below)
+        # Where the line is asked, a row has three positions or more: it was written long ago.
+        further, over = (register(m, ram.r_data, int(self._early)) for ram in (line, above))
+        contexts = self._contexts(m, classes, left, further, above, over, below)
         words = paired_tables(m, "table", STATISTIC_BITS, self.write, contexts)
         m.d.comb += Cat(self.o).eq(Cat(words))
         return m
@@ -152,9 +159,12 @@ class ContextFormer(wiring.Component):
 
     def _contexts(
         self, m: Module, classes: Signal,
-        left: BlockRam, line: BlockRam, above: BlockRam, below: list[BlockRam],
+        left: BlockRam, further: Value, above: BlockRam, over: Value, below: list[BlockRam],
     ) -> list[Value]:  # fmt: skip
-        """Context of each lane, a cycle behind what is read; also the classes themselves."""
+        """Context of each lane, a cycle behind what is read; also the classes themselves.
+
+        ``further`` and ``over`` have been read from the line and from ``above``.
+        """
         cycles = BlockRam.latency
         slot = self.slot
         # The memories do not have the slot of `loop` cycles ago yet. If it is of the same group, it
@@ -179,8 +189,8 @@ class ContextFormer(wiring.Component):
             beside = Mux(near_left, _of(recent, lane), _of(left.r_data, lane))
             before = Mux(origin, 0, beside)
             # With two columns it is in the position before this one; the line may not have it yet.
-            ahead = Mux(two_cols, beside, _of(line.r_data, lane))
-            n, nw = _of(above.r_data, lane), _of(above.r_data, self._lanes + lane)
+            ahead = Mux(two_cols, beside, _of(further, lane))
+            n, nw = _of(over, lane), _of(over, self._lanes + lane)
             sooner.append(ahead)
             later.append(Mux(last, ahead, n))
             c0, c1, c2 = (_of(ram.r_data, lane) for ram in below)

@@ -22,7 +22,6 @@ ERROR_BITS = RANS_FRACTION_BITS + 1  # e, signed
 _LEVEL_BITS = COEFFICIENT_BITS - 1 + RANS_FRACTION_BITS  # v', signed: 65280 and an error or so
 _TERM_BITS = ERROR_BITS + WEIGHT_BITS  # a weighted error, signed
 _CARRY_BITS = _TERM_BITS + 1  # difference of two
-_SUM_BITS = _CARRY_BITS + 1
 _HALF = 1 << (WEIGHT_BITS - 1)  # of the unit of weights, to round
 
 # How values are rounded, and the weights of the neighbours' errors: the one above to the left,
@@ -88,7 +87,7 @@ class Diffuser(wiring.Component):
         m = Module()
         lanes = self._lanes
         # Errors of the row above, and, of the position before, what it passes on: both are
-        # overwritten by this position's when they are known, the latter a product later.
+        # overwritten by this position's when they are known, the latter a product and a sum later.
         m.submodules.above = above = BlockRam(ERROR_BITS * lanes, row_parts_max(lanes))
         m.submodules.before = before = BlockRam(_CARRY_BITS * lanes, position_parts_max(lanes))
         place, group = self.slot.here, self.slot.index
@@ -97,9 +96,9 @@ class Diffuser(wiring.Component):
             above.r_addr.eq(place),
             above.w_addr.eq(register(m, place, cycles)),
             above.w_en.eq(register_flag(m, self.i_valid, cycles)),
-            before.r_addr.eq(register(m, group, 2)),
-            before.w_addr.eq(register(m, group, cycles + 1)),
-            before.w_en.eq(register_flag(m, self.i_valid, cycles + 1)),
+            before.r_addr.eq(register(m, group, 3)),
+            before.w_addr.eq(register(m, group, cycles + 2)),
+            before.w_en.eq(register_flag(m, self.i_valid, cycles + 2)),
             self.o_valid.eq(register_flag(m, self.i_valid, cycles)),
         ]
         for ram in (above, before):
@@ -109,31 +108,34 @@ class Diffuser(wiring.Component):
         corner = register(m, (-self.diffusion.corner)[: WEIGHT_BITS + 1])
         both = Cat(self.diffusion.above, Const(0, _TERM_BITS - WEIGHT_BITS), corner).as_signed()
         both = register(m, Mux(self.slot.first_row, 0, both).as_signed(), above.latency)
-        first = register(m, self.slot.first, above.latency + 2)
+        first = register(m, self.slot.first, above.latency + 3)
         is_unsigned = register(m, self.slot.unsigned, cycles - 2)
         errors, passed = [], []
         for lane in range(lanes):
             north, northwest = self._terms_above(m, lane, above, both)
-            # What was passed on has 8 in it, so that the shift below rounds.
+            whole, rounds = self._steps(m, lane)
+            apart = with_carry(whole, north >> WEIGHT_BITS, rounds)[:_LEVEL_BITS]
+            # What was passed on has 8 in it, so that dropping the bits below a level rounds. It is
+            # the last to come: all else has been added up, so that only one sum is in the loop.
             carried = before.r_data.word_select(lane, _CARRY_BITS).as_signed()
             m.submodules[f"neighbours{lane}"] = neighbours = GatedAdder(
-                [OR if _HALF >> k & 1 else AND_NOT for k in range(_SUM_BITS)]
+                [OR if _HALF >> k & 1 else AND_NOT for k in range(WEIGHT_BITS + _LEVEL_BITS)],
+                carries=False,
             )
             m.d.comb += [
-                neighbours.a.eq(north),
+                neighbours.a.eq(register(m, Cat(north[:WEIGHT_BITS], apart))),
                 neighbours.b.eq(carried),
                 neighbours.control.eq(first),  # _HALF in place of what was passed on
             ]
-            total = register(m, neighbours.o.as_signed())
-            whole, rounds = self._steps(m, lane)
-            level = register(m, with_carry(whole, total >> WEIGHT_BITS, rounds)[:_LEVEL_BITS])
+            level = register(m, neighbours.o[WEIGHT_BITS:])
             error, number = self._rounded(m, level.as_signed(), is_unsigned)
             errors.append(error)
             m.submodules[f"west{lane}"] = west = Multiplier(
                 error.shape(), unsigned(WEIGHT_BITS), held=False
             )
             m.d.comb += [west.a.eq(error), west.b.eq(self.diffusion.left), self.o[lane].eq(number)]
-            passed.append((west.o + northwest)[:_CARRY_BITS])
+            # A register in front of the memory, which may be far away.
+            passed.append(register(m, (west.o + northwest)[:_CARRY_BITS]))
         m.d.comb += [above.w_data.eq(Cat(errors)), before.w_data.eq(Cat(passed))]
         return m
 
@@ -152,20 +154,20 @@ class Diffuser(wiring.Component):
         low = north.o[:_TERM_BITS].as_signed()
         high = north.o[_TERM_BITS : 2 * _TERM_BITS].as_signed()
         # Where the lower product is negative it has taken one off the upper one.
-        rest = register(m, with_carry(high, Const(_HALF, _TERM_BITS).as_signed(), low[-1]))
+        rest = register(m, (high + Cat(low[-1], Const(_HALF >> 1)))[:_CARRY_BITS].as_signed())
         spent = above.latency + north.latency + 1
         return low, register(m, rest, self.latency + 1 - spent)
 
     def _steps(self, m: Module, lane: int) -> tuple[Value, Value]:
-        """The coefficient in steps, rounded down, at the time of the sum of its neighbours' errors;
-        and whether v is one more.
+        """The coefficient in steps, rounded down, at the time of the error above, weighted; and
+        whether v is one more.
         """
         m.submodules[f"steps{lane}"] = steps = Multiplier(
             signed(COEFFICIENT_BITS), unsigned(MULTIPLIER_BITS)
         )
         m.d.comb += [steps.a.eq(self.i[lane]), steps.b.eq(self.multiplier)]
         shift = RANS_FRACTION_BITS
-        found = register(m, steps.o[shift - 1 :], 3)
+        found = register(m, steps.o[shift - 1 :], 2)
         return found[1 : _LEVEL_BITS + 1].as_signed(), found[0]
 
     def _rounded(self, m: Module, level: Value, is_unsigned: Value) -> tuple[Value, Value]:
@@ -184,10 +186,13 @@ class Diffuser(wiring.Component):
         below = negative & (is_unsigned | ~(top[1] & top[0]))
         # Modulo 256 the error is the level; its sign is the carry of the rounding.
         error = Cat(low, t[shift] ^ odd)
-        zigzag = Cat(negative, q[:-1] ^ negative.replicate(shift - 1))
-        number = Mux(is_unsigned, q, zigzag)
-        highest = Mux(is_unsigned, 0xFF, 0xFE)
-        with_ends = Mux(above, highest, Mux(below, ~is_unsigned.replicate(shift), number))
+        # A bit of the number is that of q, the one below it, that inverted, or 1 beyond an end; two
+        # bits tell which. The 0 beyond the lower end of an unsigned q is a register's reset.
+        ends = above | (below & ~is_unsigned)
+        folds, other = ~is_unsigned & ~ends, ends | (~is_unsigned & negative)
+        number = [Mux(is_unsigned, q[0] | above, negative)]
+        number += [Mux(folds, q[k - 1] ^ other, q[k] | other) for k in range(1, shift)]
+        with_ends = Mux(is_unsigned & below, 0, Cat(number))
         error = Mux(
             above,
             Cat(low | ~over.replicate(shift), 0),

@@ -69,6 +69,7 @@ class FmzEncoder(wiring.Component):
             rans.i_valid.eq(planes.o_valid),
             rans.z.eq(planes.o),
             rans.place.eq(planes.slot),
+            rans.coming.eq(planes.coming),
             rans.sets.eq(planes.sets),
             planes.multiplier.eq(self.multiplier),
             planes.diffusion.eq(self.diffusion),

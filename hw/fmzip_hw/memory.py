@@ -5,12 +5,13 @@ An ECP5 block RAM alone takes 5.8 ns from clock to output (speed grade 6), with 
 simulation too, the same is described with ``amaranth.lib.memory``.
 """
 
-from amaranth.hdl import ClockSignal, Const, Instance, Module, ShapeLike, Signal, Value
+from amaranth.hdl import Array, ClockSignal, Const, Instance, Module, ShapeLike, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2, exact_log2
 
+from fmzip.format import ceil_div
 from fmzip_hw.pipeline import register, up_or_down
 
 # Width and address bits of an ECP5 block RAM (Lattice FPGA-TN-02204), widest first.
@@ -58,8 +59,11 @@ class BlockRam(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        if is_ecp5(platform) and ceil_log2(self._depth) <= ECP5_SHAPES[-1][1]:
-            self._ecp5(m)
+        if is_ecp5(platform):
+            if ceil_log2(self._depth) > ECP5_SHAPES[-1][1]:
+                self._ecp5_pages(m)
+            else:
+                self._ecp5(m)
             return m
         m.submodules.memory = memory = Memory(shape=self._width, depth=self._depth, init=[])
         write_port, read_port = memory.write_port(), memory.read_port()
@@ -72,6 +76,25 @@ class BlockRam(wiring.Component):
             self.r_data.eq(register(m, read_port.data, enable=self.r_next)),
         ]
         return m
+
+    def _ecp5_pages(self, m: Module) -> None:
+        """Deeper than a cell: a page is chosen behind the output registers, where there is time."""
+        bits = ECP5_SHAPES[-1][1]
+        w_page, r_page = self.w_addr[bits:], self.r_addr[bits:]
+        words = []
+        for k in range(ceil_div(self._depth, 1 << bits)):
+            m.submodules[f"page{k}"] = page = BlockRam(self._width, 1 << bits)
+            m.d.comb += [
+                page.w_en.eq(self.w_en & (w_page == k)),
+                page.w_addr.eq(self.w_addr[:bits]),
+                page.w_data.eq(self.w_data),
+                page.r_en.eq(self.r_en),
+                page.r_addr.eq(self.r_addr[:bits]),
+                page.r_next.eq(self.r_next),
+            ]
+            words.append(page.r_data)
+        chosen = register(m, register(m, r_page, enable=self.r_en), enable=self.r_next)
+        m.d.comb += self.r_data.eq(Array(words)[chosen])
 
     def _ecp5(self, m: Module) -> None:
         bits = ceil_log2(self._depth)

@@ -198,6 +198,7 @@ class PlaneCoder(wiring.Component):
     o_valid : Out(1), a slot is there, ``latency`` cycles behind ``leave``
     o : Out(lanes x 8)
     slot, sets : of ``PlaneGather``
+    coming : Out(place_layout), ``slot`` of the next cycle
     """
 
     latency = PlaneGather.latency + Diffuser.latency
@@ -218,6 +219,7 @@ class PlaneCoder(wiring.Component):
             "o_valid": Out(1),
             "o": Out(data.ArrayLayout(8, lanes)),
             "slot": Out(place_layout(lanes)),
+            "coming": Out(place_layout(lanes)),
             "sets": Out(range(STATE_SETS + 1)),
         })  # fmt: skip
 
@@ -242,7 +244,8 @@ class PlaneCoder(wiring.Component):
             diffuser.slot.unsigned.eq(register(m, unipolar(self.head)) & first_plane),
             self.o_valid.eq(diffuser.o_valid),
             self.o.eq(diffuser.o),
-            self.slot.eq(register(m, gather.slot, diffuser.latency)),
+            self.coming.eq(register(m, gather.slot, diffuser.latency - 1)),
+            self.slot.eq(register(m, self.coming)),
             self.sets.eq(register(m, gather.sets, diffuser.latency)),
         ]
         for name in diffuser.slot.shape().members:
@@ -314,7 +317,7 @@ class PlaneScatter(wiring.Component):
             put.eq(self.i.valid & self.i.ready),
             buffer.put.eq(put),
             buffer.i_mark.eq(slot.last),
-            buffer.halves.eq(Mux(halved, Mux(upper, 0b10, 0b01), 0b11)),
+            buffer.halves.eq(Mux(halved, Mux(upper, 0b10, 0b01), 0b11) & put.replicate(2)),
             take.eq(buffer.some & out.free),
             buffer.take.eq(take),
             out.reserve.eq(take),

@@ -111,7 +111,8 @@ class PositionBuffer(wiring.Component):
     room : Out(1), a word may be put
     put : In(1), put ``i``
     i : In(lanes x 8)
-    halves : In(2), put the lower, the upper four bits of each lane
+    halves : In(2), put the lower, the upper four bits of each lane; without ``put``, too, what is
+        there may be written, to be overwritten by what is put
     i_whole : In(1), the position of ``i`` has one round
     i_round : Out(2), i_last_group, i_end : Out(1), where the next word to be put belongs
     i_mark : In(1), a mark of the position, with its last word
@@ -189,7 +190,7 @@ class PositionBuffer(wiring.Component):
                 m.submodules[f"bank{bank}half{half}"] = ram
                 part = slice(_HALF * half, _HALF * half + _HALF)
                 m.d.comb += [
-                    ram.w_en.eq(self.put & self.halves[half] & (i_bank == bank)),
+                    ram.w_en.eq(self.room & self.halves[half] & (i_bank == bank)),
                     ram.w_addr.eq(self._address(i_page, coming.group, wide)),
                     ram.w_data.eq(Cat(lane[part] for lane in lanes)),
                     ram.r_en.eq(1),

@@ -11,6 +11,7 @@ from fmzip_hw.ransdrain import RansDrain
 from fmzip_hw.ransforward import ForwardPass
 from fmzip_hw.ransreverse import BackwardPass
 from fmzip_hw.slots import place_layout
+from fmzip_hw.stream import Slice
 from fmzip_hw.tables import ContextWrite, EntryWrite, LimitWrite
 
 RING_SLOTS = 8192  # of the tile buffers, as built by default
@@ -39,6 +40,7 @@ class RansEncoder(wiring.Component):
     z : In(lanes x 8), its numbers, 0 in lanes without a channel. With nibbles the slots of both
         planes have all of z: bits 4 to 7 are the symbol of plane 0, 0 to 3 that of plane 1
     place, sets : In(place_layout), In(4), see ``SlotSequencer``
+    coming : In(place_layout), ``place`` of the next cycle, if there is a slot then
     o : Out(stream of word_layout), the words of each tile, padded to the burst
     """
 
@@ -59,6 +61,7 @@ class RansEncoder(wiring.Component):
             "i_valid": In(1),
             "z": In(data.ArrayLayout(8, lanes)),
             "place": In(place_layout(lanes)),
+            "coming": In(place_layout(lanes)),
             "sets": In(range(STATE_SETS + 1)),
             "o": Out(stream.Signature(word_layout(lanes))),
         })  # fmt: skip
@@ -71,7 +74,10 @@ class RansEncoder(wiring.Component):
         # The escapes of a tile are only put out when it has been coded.
         m.submodules.escapes = escapes = BlockFifo(8, 2 * (ESCAPES_MAX + 1))
         wiring.connect(m, forward.escapes, escapes.i)
-        wiring.connect(m, escapes.o, drain.escapes)
+        # Whether an escape is taken is known late, and the memory is far away.
+        m.submodules.escape = escape = Slice(8)
+        wiring.connect(m, escapes.o, escape.i)
+        wiring.connect(m, escape.o, drain.escapes)
         wiring.connect(m, drain.o, wiring.flipped(self.o))
         m.d.comb += [
             forward.enter.eq(self.enter),
@@ -79,6 +85,7 @@ class RansEncoder(wiring.Component):
             forward.i_valid.eq(self.i_valid),
             forward.z.eq(self.z),
             forward.place.eq(self.place),
+            forward.coming.eq(self.coming),
             forward.sets.eq(self.sets),
             self.free.eq(forward.free),
             forward.context.eq(self.context),

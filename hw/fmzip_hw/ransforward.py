@@ -37,6 +37,7 @@ class ForwardPass(wiring.Component):
     i_valid : In(1), a slot is there
     z : In(lanes x 8), its numbers, 0 in lanes without a channel. With nibbles both planes have all
     place, sets : In(place_layout), In(4), see ``SlotSequencer``
+    coming : In(place_layout), ``place`` of the next cycle, if there is a slot then
     write, slot : Out(1), Out(passed_layout), it goes to the backward pass
     tile : Out(stream of TileLayout), the tile is complete; the next one begins when it is taken
     escapes : Out(stream of 8)
@@ -61,6 +62,7 @@ class ForwardPass(wiring.Component):
             "i_valid": In(1),
             "z": In(data.ArrayLayout(8, lanes)),
             "place": In(place_layout(lanes)),
+            "coming": In(place_layout(lanes)),
             "sets": In(range(STATE_SETS + 1)),
             "write": Out(1),
             "slot": Out(passed_layout(lanes)),
@@ -70,7 +72,7 @@ class ForwardPass(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.former = former = ContextFormer(self._feedback, self._lanes)
+        m.submodules.former = former = ContextFormer(self._feedback, self._lanes, early=True)
         assert former.loop == self.loop
         m.submodules.queue = queue = CreditFifo(escaped_layout(self._lanes), depth=32)
         m.submodules.serial = serial = EscapeSerial(self._lanes)
@@ -97,6 +99,7 @@ class ForwardPass(wiring.Component):
             former.head.eq(self.head),
             former.i_valid.eq(valid),
             former.slot.eq(slot),
+            former.coming.eq(self.coming),
             former.write.eq(self.context),
         ]
         found, cycles = judge.slot, self._feedback

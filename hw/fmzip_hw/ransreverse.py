@@ -111,7 +111,7 @@ class BackwardPass(wiring.Component):
         self._states, self._stacker = RansStates(lanes), ByteStacker(lanes)
         self.sets = self._states.sets
         self.tile_gap = STATE_BYTES * self.sets + 3  # the states take two cycles each
-        to_stacker = ReversalBuffer.latency + 5 + RansStates.latency + 1
+        to_stacker = ReversalBuffer.latency + 6 + RansStates.latency + 1
         self.in_flight = to_stacker + self._stacker.latency + 4
         super().__init__({
             "head": In(HeadLayout),
@@ -145,8 +145,8 @@ class BackwardPass(wiring.Component):
             tables.write.eq(self.entry),
         ]
 
-        passed = Signal(passed_layout(lanes))
-        m.d.comb += passed.eq(buffer.read)
+        passed = Signal(passed_layout(lanes), reset_less=True)
+        m.d.sync += passed.eq(buffer.read)  # which may come from far away
         is_nibbles = register(m, self.head.transform == Transform.NIBBLES)
         for lane in range(lanes):
             z = passed.z[lane]
@@ -154,7 +154,8 @@ class BackwardPass(wiring.Component):
             symbol = Cat(low, z[4] & ~is_nibbles)
             token = symbol | passed.escape[lane].replicate(TOKEN_BITS)
             m.d.sync += tables.address[lane].eq(Cat(token, passed.statistic[lane]))
-        to_states = buffer.latency + 1 + tables.latency
+        to_passed = buffer.latency + 1
+        to_states = to_passed + 1 + tables.latency
         m.d.comb += [
             states.divisors.eq(tables.divisors),
             states.set.eq(register(m, control.set, to_states)),
@@ -167,12 +168,12 @@ class BackwardPass(wiring.Component):
         dump = register_flag(m, control.dump, to_bytes)
         half = register(m, control.half, to_bytes)
         raw = register_flag(m, control.raw, to_bytes)
-        z = register(m, passed.z, to_bytes - buffer.latency)
+        z = register(m, passed.z, to_bytes - to_passed)
         tail = register(m, self.head.channels[: exact_log2(lanes)])
         in_tail = register(m, Mux(tail == 0, (1 << lanes) - 1, (1 << tail) - 1)[:lanes])
         there = lanes_of(in_tail, register(m, passed.absent))
         there = register(m, Mux(register(m, passed.upper & is_nibbles), 0, there))
-        there = register(m, there, to_bytes - buffer.latency - 2)
+        there = register(m, there, to_bytes - to_passed - 2)
         parts = [states.states[k >> 1][8 * (k & 1) :][:8] for k in range(STATE_BYTES * lanes)]
         for lane in range(lanes):
             chosen = Mux(half, parts[lanes + lane], parts[lane])

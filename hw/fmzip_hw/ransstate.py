@@ -71,8 +71,8 @@ class RansStates(wiring.Component):
         m = Module()
         # Any number of a set is read: the one below 0, too, when all states have been put out.
         depth = 1 << len(self.set)
-        # In logic: with 2 lanes there are enough sets for yosys to take a block RAM, whose data come
-        # too late for the renormalisation.
+        # In logic: with 2 lanes there are so many sets that yosys would take a block RAM, and its
+        # data come too late to be compared.
         m.submodules.sets = sets = Memory(
             shape=STATE_BITS * self._lanes,
             depth=depth,

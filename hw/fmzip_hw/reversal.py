@@ -48,11 +48,11 @@ class ReversalBuffer(wiring.Component):
         depth = self._depth
         m.submodules.memory = memory = BlockRam(self._width, depth)
         down = Signal()  # the direction of both, since one follows the other
-        write_at, read_at, latest, first, final = (
+        write_at, read_at, latest, second, final_but_one = (
             Signal(range(depth), name=name)
-            for name in ("write_at", "read_at", "latest", "first", "final")
+            for name in ("write_at", "read_at", "latest", "second", "final_but_one")
         )
-        further = up_or_down(read_at, down)
+        some, several = Signal(), Signal()  # words have been written
         m.d.comb += [
             memory.w_en.eq(self.write),
             memory.w_addr.eq(write_at),
@@ -62,20 +62,22 @@ class ReversalBuffer(wiring.Component):
             memory.r_addr.eq(read_at),
             self.read.eq(memory.r_data),
         ]
-        # A tile is written from `first` on, and read down to `final`.
+        # A tile's first word is the last one to be read. It is known by the one that is read before
+        # it, so that no address has to be worked out first.
         with m.If(self.turn):
-            m.d.sync += [down.eq(~down), write_at.eq(latest), first.eq(latest), final.eq(first)]
+            m.d.sync += [down.eq(~down), write_at.eq(latest), final_but_one.eq(second)]
+            m.d.sync += [some.eq(0), several.eq(0)]
         with m.Elif(self.write):
-            m.d.sync += [
-                write_at.eq(up_or_down(write_at, down)),
-                latest.eq(write_at),
-            ]
+            m.d.sync += [write_at.eq(up_or_down(write_at, down)), latest.eq(write_at)]
+            m.d.sync += [some.eq(1), several.eq(some)]
+            with m.If(~several):
+                m.d.sync += second.eq(write_at)
         with m.If(self.turn):
-            m.d.sync += [read_at.eq(latest), self.last.eq(latest == first), self.empty.eq(0)]
+            m.d.sync += [read_at.eq(latest), self.last.eq(~several), self.empty.eq(0)]
         with m.Elif(self.step):
             m.d.sync += [
-                read_at.eq(further),
-                self.last.eq(further == final),
+                read_at.eq(up_or_down(read_at, down)),
+                self.last.eq(read_at == final_but_one),
                 self.empty.eq(self.last),
             ]
 

@@ -27,6 +27,7 @@ class DownCounter(wiring.Component):
     step : In(1), one less
     last : Out(1), the count is 1
     next_last : Out(1), it is 1 behind a step
+    count : Out(width)
     """
 
     def __init__(self, width: int):
@@ -37,12 +38,12 @@ class DownCounter(wiring.Component):
             "step": In(1),
             "last": Out(1),
             "next_last": Out(1),
+            "count": Out(width),
         })  # fmt: skip
-        self._count = Signal(width)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        count = self._count
+        count = self.count
         m.d.comb += self.next_last.eq(Mux(self.last, self.single, count == 2))
         # The step comes late: it only enables.
         with m.If(self.load | self.step):

@@ -161,8 +161,8 @@ class SlotSequencer(wiring.Component):
             m.d.sync += self.begun.eq(1)
         with m.Elif(final):
             m.d.sync += self.begun.eq(0)
-        ends_plane = self._places(m, load, groups, size, last_plane, single_plane)
-        self._numbers(m, load, ends_plane, per_position << self._parts_log2, size)
+        ends_plane, left = self._places(m, load, groups, size, last_plane, single_plane)
+        self._numbers(m, load, ends_plane, left, per_position << self._parts_log2, size)
         pause = self._pause(
             m, self.step & ends_plane, groups << self._parts_log2, size.one_col
         )  # fmt: skip
@@ -191,8 +191,11 @@ class SlotSequencer(wiring.Component):
 
     def _places(
         self, m: Module, load: Value, groups: Value, size: data.View, last_plane: Value, one: Value
-    ) -> Value:
-        """Counters of groups, planes, columns and rows; whether the plane ends with this slot."""
+    ) -> tuple[Value, Value]:
+        """Counters of groups, planes, columns and rows.
+
+        Returns whether the plane ends with this slot, and positions of the row, from this one on.
+        """
         slot = self.slot
         plane = Signal.like(slot.plane)
         first, first_row = Signal(), Signal()
@@ -239,10 +242,16 @@ class SlotSequencer(wiring.Component):
             ]
             with m.If(in_last_plane):
                 m.d.sync += [first.eq(col.last), first_row.eq(first_row & ~col.last)]
-        return ends_plane
+        return ends_plane, col.count
 
     def _numbers(
-        self, m: Module, load: Value, ends_plane: Value, per_position: Value, size: data.View
+        self,
+        m: Module,
+        load: Value,
+        ends_plane: Value,
+        left: Value,
+        per_position: Value,
+        size: data.View,
     ) -> None:
         """Numbers of the slot in its plane, in its position and in its row."""
         slot = self.slot
@@ -252,11 +261,10 @@ class SlotSequencer(wiring.Component):
             slot[name].eq(number)
             for name, number in zip(names, (group, index, here, ahead), strict=True)
         ]
-        left = Signal(_SIDE_BITS)  # positions of the row, from this one on
         next_is_last = Signal()
         with m.If(load):
             m.d.sync += [group.eq(0), index.eq(0), here.eq(0), ahead.eq(per_position)]
-            m.d.sync += [left.eq(size.cols), next_is_last.eq(size.two_cols)]
+            m.d.sync += next_is_last.eq(size.two_cols)
         with m.Elif(self.step):
             m.d.sync += [
                 group.eq(Mux(ends_plane, 0, group + 1)),
@@ -265,9 +273,7 @@ class SlotSequencer(wiring.Component):
                 ahead.eq(ahead + 1),
             ]
             with m.If(slot.ends_position):
-                m.d.sync += [left.eq(left - 1), next_is_last.eq(left == 3)]
-                with m.If(slot.last):
-                    m.d.sync += [left.eq(size.cols), next_is_last.eq(size.two_cols)]
+                m.d.sync += next_is_last.eq(Mux(slot.last, size.two_cols, left == 3))
                 with m.If(next_is_last):
                     m.d.sync += ahead.eq(0)
 
