@@ -139,15 +139,16 @@ class RansDrain(wiring.Component):
                 with m.If(issue & aligned):
                     m.next = "idle"
 
-        # Words of the two parts never come at once: the first word of escapes comes at least 5
+        # Words of the two parts never come at once: the first word of escapes comes at least 6
         # cycles behind the last one that was issued, which is more than the aligner takes. And a
         # tile's mode holds until its last word has left the aligner.
         is_raw = register(m, plan.tile.raw, WordAligner.latency)
+        put, word = register_flag(m, escapes.put), register(m, escapes.word)
         m.d.comb += [
-            out.put.eq(register_flag(m, aligner.o_valid | escapes.put)),
-            out.payload.data.eq(register(m, Mux(escapes.put, escapes.word, aligner.o_word))),
+            out.put.eq(register_flag(m, aligner.o_valid | put)),
+            out.payload.data.eq(register(m, Mux(put, word, aligner.o_word))),
             out.payload.last.eq(register(m, aligner.o_last)),
-            out.payload.raw.eq(register(m, is_raw & ~escapes.put)),
+            out.payload.raw.eq(register(m, is_raw & ~put)),
         ]
         return m
 
@@ -289,7 +290,7 @@ class WordAligner(wiring.Component):
     o_valid, o_word, o_last : Out
     """
 
-    latency = BlockRam.latency + 2
+    latency = BlockRam.latency + 3
 
     def __init__(self, lanes: int = BLOCK):
         self._lanes = lanes
@@ -307,9 +308,9 @@ class WordAligner(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        lanes, fetch = self._lanes, BlockRam.latency
+        lanes, fetch = self._lanes, BlockRam.latency + 1
         offset = register(m, self.offset, fetch)
-        word: Value = self.word
+        word: Value = register(m, self.word)  # the memory is far away
         for k in range(min(2, len(offset))):
             word = Mux(offset[k], word.rotate_right(8 << k), word)
         word, offset = register(m, word), register(m, offset)

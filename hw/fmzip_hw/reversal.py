@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from fmzip_hw.memory import BlockRam
-from fmzip_hw.pipeline import up_or_down
+from fmzip_hw.pipeline import register, register_flag, up_or_down
 
 
 class ReversalBuffer(wiring.Component):
@@ -32,7 +32,7 @@ class ReversalBuffer(wiring.Component):
     read : Out(width)
     """
 
-    latency = BlockRam.latency
+    latency = BlockRam.latency + 1
 
     def __init__(self, width: int, depth: int):
         exact_log2(depth)
@@ -53,13 +53,14 @@ class ReversalBuffer(wiring.Component):
             for name in ("write_at", "read_at", "latest", "second", "final_but_one")
         )
         some, several = Signal(), Signal()  # words have been written
+        # The memory may be all over the chip: registers between it and what counts.
         m.d.comb += [
-            memory.w_en.eq(self.write),
-            memory.w_addr.eq(write_at),
-            memory.w_data.eq(self.bits),
+            memory.w_en.eq(register_flag(m, self.write)),
+            memory.w_addr.eq(register(m, write_at)),
+            memory.w_data.eq(register(m, self.bits)),
             memory.r_en.eq(1),
             memory.r_next.eq(1),
-            memory.r_addr.eq(read_at),
+            memory.r_addr.eq(register(m, read_at)),
             self.read.eq(memory.r_data),
         ]
         # A tile's first word is the last one to be read. It is known by the one that is read before
