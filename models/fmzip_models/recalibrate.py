@@ -124,8 +124,8 @@ def applied(module: nn.Module, corrections: Mapping[str, Correction]) -> Iterato
 
 
 def _moments(output: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    variance, mean = torch.var_mean(output.double(), (0, 2, 3), correction=0)
-    return mean, variance.sqrt()
+    wide = output.double()
+    return wide.mean((0, 2, 3)), wide.std((0, 2, 3), correction=0)
 
 
 def _wide(values: torch.Tensor) -> torch.Tensor:

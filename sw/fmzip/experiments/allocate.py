@@ -1,8 +1,7 @@
 """The codec of a network: transform, step, rounding and tables of each map, for a budget.
 
 1. Each map alone: what a few ways to quantise it cost in divergence and save in bits
-   (``sensitivity``), modules behind it recalibrated. That takes nearly all the time, and finished
-   maps are kept.
+   (``sensitivity``). That takes nearly all the time, and finished maps are kept.
 2. Allocation: for a price of a nat in bits, each map's best choice; the price is searched until the
    network with all maps compressed, and its modules recalibrated, meets the budget.
 3. Tables of the coder RANS from the symbols of that network, and what its frames take.
@@ -260,9 +259,8 @@ class _Work:
                     self._progress(f"quantising {name} alone", place[0], total)
 
                 kl, bits = sensitivity.measure_map(
-                    m, self._calibration, self._loop, [self._pictures], self.plain,
-                    self._threads, step, self._settled,
-                )  # fmt: skip
+                    m, self._calibration, self._loop, self._batches, self.plain, self._threads, step
+                )
                 known = {"kl": kl, "bits": bits}
                 checkpoint.save(k, known)
             done += each
@@ -272,12 +270,6 @@ class _Work:
                 for c, candidate in enumerate(sensitivity.CANDIDATES)
             ]
         return curves
-
-    def _settled(self, run: Callable[[], torch.Tensor]) -> torch.Tensor:
-        """Logits of a run when modules have been set right for it."""
-        module = self.network.module
-        with recalibrate.applied(module, recalibrate.find(module, self._moments, run)):
-            return run()
 
     def uniform(self, price: float) -> dict[str, tuple[Candidate, float]]:
         """One step factor for all maps, in place of a price."""

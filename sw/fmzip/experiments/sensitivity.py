@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -21,7 +20,7 @@ from fmzip.format import (
 )
 from fmzip.tables import Diffusion
 from fmzip_models.capture import Calibration
-from fmzip_models.in_loop import InLoop, InLoopCodec
+from fmzip_models.in_loop import InLoop
 from fmzip_models.maps import Map
 from fmzip_models.rans_loop import Quantising
 
@@ -78,23 +77,6 @@ class Trial(Protocol):
     def __call__(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
 
 
-# Runs the network behind a map: as it is, or once more when its modules have been set right.
-Settle = Callable[[Callable[[], torch.Tensor]], torch.Tensor]
-
-
-class _Once:
-    """A codec in the loop that works once: the map in front of it does not change."""
-
-    def __init__(self, codec: InLoopCodec) -> None:
-        self._codec = codec
-        self._found: tuple[torch.Tensor, torch.Tensor] | None = None
-
-    def __call__(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if self._found is None:
-            self._found = self._codec(values)
-        return self._found
-
-
 @dataclass(frozen=True)
 class Curve(Generic[C]):
     """One candidate of one map, by its step.
@@ -141,7 +123,7 @@ def curve(
 def measure_map(
     m: Map, calibration: Calibration, loop: InLoop, batches: list[torch.Tensor],
     plain: np.ndarray, threads: Executor | None,
-    each: Callable[[], None] = lambda: None, settle: Settle = lambda run: run(),
+    each: Callable[[], None] = lambda: None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Divergence and bits of all candidates of one map: float64 [candidates, steps] each.
 
@@ -150,7 +132,6 @@ def measure_map(
     batches : pictures, see ``Network.normalise``
     plain : logits of the int8 network, of all of them
     each : called behind each of them
-    settle : runs the network behind the map, for each batch
     """
 
     def make(candidate: Candidate, step_std: float) -> Quantising:
@@ -158,13 +139,13 @@ def measure_map(
         frame = frame_of(m, calibration, candidate.transform, step)
         return Quantising(frame, candidate.diffusion, threads)
 
-    return measure_ways(m, loop, batches, plain, make, CANDIDATES, STEPS_STD, each, settle)
+    return measure_ways(m, loop, batches, plain, make, CANDIDATES, STEPS_STD, each)
 
 
 def measure_ways(
     m: Map, loop: InLoop, batches: list[torch.Tensor], plain: np.ndarray,
     make: Callable[[C, float], Trial], candidates: Sequence[C], steps: Sequence[float],
-    each: Callable[[], None] = lambda: None, settle: Settle = lambda run: run(),
+    each: Callable[[], None] = lambda: None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Divergence and bits of one map's candidates, see ``measure_map``.
 
@@ -178,7 +159,7 @@ def measure_ways(
     for k, candidate in enumerate(candidates):
         for s, step_std in enumerate(steps):
             trial = make(candidate, step_std)
-            logits = [settle(partial(run, _Once(trial))) for run in runs]
+            logits = [run(trial) for run in runs]
             kl[k, s] = metrics.kl_nats(plain, torch.cat(logits).cpu().numpy())
             bits[k, s] = trial.bits_per_value
             each()
