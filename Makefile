@@ -9,7 +9,7 @@ SQUEEZE := --model $(FMZIP_DATA)/realdata.py:squeezenet1_0 --images $(FMZIP_DATA
 SQUEEZED := --maps features.3.squeeze_activation,features.4.squeeze_activation --scales mse --batch 16
 REAL := --model resnet18 --weights $(FMZIP_DATA)/resnet18.safetensors --images $(FMZIP_DATA)/photos
 HALF := $(REAL) --calibration 250
-BUDGETS := kl=0.03,kl=0.04,kl=0.05,lossless
+BUDGETS := kl=0.03,kl=0.04,kl=0.05,bits=1.6,lossless
 FLAT := kl=0.02,kl=0.045,kl=0.09
 # Of a network $$net: allocation beside one step factor for all maps.
 NETWORK = --model $(FMZIP_DATA)/realdata.py:$$net --images $$(case $$net in cifar*) echo $(FMZIP_DATA)/cifar10_test1000.npz;; *) echo $(FMZIP_DATA)/photos;; esac)
@@ -106,7 +106,7 @@ ifdef FMZIP_DATA
 	$(FMZIP) measure $(CIFAR) --images $(FMZIP_DATA)/cifar10_test1000.npz --codec $(SOME) --json docs/results/measure-cifar_resnet20.json
 endif
 	$(if $(FMZIP_DATA),$(FMZIP) allocate $(REAL) --budget $(FLAT) --uniform --name uniform -o build/codecs/resnet18-uniform.toml)
-	$(if $(FMZIP_DATA),$(FMZIP) measure $(REAL) --codec $$(ls build/codecs/resnet18-kl*.toml build/codecs/resnet18-uniform-*.toml | paste -sd,) --json docs/results/allocation-resnet18.json)
+	$(if $(FMZIP_DATA),$(FMZIP) measure $(REAL) --codec $$(ls build/codecs/resnet18-kl*.toml build/codecs/resnet18-bits*.toml build/codecs/resnet18-uniform-*.toml | paste -sd,) --json docs/results/allocation-resnet18.json)
 	$(if $(FMZIP_DATA),for net in cifar_resnet20 squeezenet1_0; do $(ALLOCATION) || exit 1; done)
 	$(if $(FMZIP_DATA),for net in cifar_resnet20 squeezenet1_0; do $(PY) bench/transforms.py $(NETWORK) --pictures 16 --divergences 0.02 0.05 --json docs/results/transforms-$$net.json || exit 1; done)
 	$(if $(FMZIP_DATA),$(PY) bench/transforms.py $(REAL) --pictures 8 --divergences 0.02 0.05 --json docs/results/transforms-resnet18.json)
