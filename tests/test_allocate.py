@@ -19,11 +19,20 @@ from fmzip.experiments.allocate import AllocateConfig, Allocation, Budget
 from fmzip.experiments.compressed import stored_maps
 from fmzip.experiments.evaluate import scales_of
 from fmzip.experiments.measure import MeasureConfig
-from fmzip.experiments.sensitivity import CANDIDATES, STEPS_STD, Curve, choose, curve
+from fmzip.experiments.sensitivity import (
+    CANDIDATES,
+    LOSSLESS,
+    STEPS_STD,
+    Curve,
+    choose,
+    curve,
+    finer,
+)
 from fmzip.format import Transform
 from fmzip.reference import decode, encode
-from fmzip_models.capture import capture
+from fmzip_models.capture import calibrate, capture
 from fmzip_models.default import open_job
+from fmzip_models.in_loop import InLoop
 from fmzip_models.rans_loop import RansLoop
 
 torch.set_num_threads(1)  # see test_models_capture
@@ -186,6 +195,33 @@ def test_a_higher_price_of_divergence_buys_smaller_steps() -> None:
     }
     assert choose(curves, values, 1e4)["cheap"][1] == 0.4
     assert choose(curves, values, 1e4)["dear"][1] < 0.4
+
+
+def test_a_map_stays_as_it_is_where_no_step_pays() -> None:
+    steps = np.array([0.1, 0.2, 0.4])
+    lossy = Curve(CANDIDATES[1], steps, 0.01 + steps**2, 1.5 - np.log2(steps))
+    exact = Curve(LOSSLESS, np.zeros(1), np.zeros(1), np.array([4.0]))
+    curves, values = {"a": [lossy, exact]}, {"a": 1000}
+    for price, expected in ((1e3, CANDIDATES[1]), (1e5, LOSSLESS)):
+        chosen = choose(curves, values, price)
+        assert chosen["a"][0] == expected
+        if expected == LOSSLESS:
+            assert finer(chosen, curves, values, price) == chosen
+
+
+def test_what_is_measured_of_a_map_has_a_lossless_choice(job: dict[str, object]) -> None:
+    network, pictures = open_job(str(job["model"]), None, Path(str(job["images"])))
+    calibration = calibrate(network, pictures, range(4))
+    loop = InLoop(network, calibration.scales)
+    batch = network.normalise(pictures.read(range(4)))
+    m = network.graph.maps[0]
+    found = sensitivity.measure_map(
+        m, calibration, loop, [batch], loop.some_pass(batch, {}).numpy(), None
+    )
+    *lossy, exact = sensitivity.curves_of_map(*found)
+    assert [curve.candidate for curve in lossy] == list(CANDIDATES)
+    assert (exact.candidate, exact.kl.tolist()) == (LOSSLESS, [0.0])
+    assert exact.bits[0] > max(curve.bits.max() for curve in lossy)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,6 @@ from fmzip.experiments.checkpoint import Checkpoint
 from fmzip.experiments.evaluate import codec_loop, cores
 from fmzip.experiments.making import Making, Progress
 from fmzip.experiments.sensitivity import Candidate, Curve
-from fmzip.format import RANS_STEP_MIN, Transform
 from fmzip_models import quantise, recalibrate
 from fmzip_models.augment import augmented
 from fmzip_models.capture import Calibration, calibrate
@@ -246,10 +245,10 @@ class _Work:
         if all(budget.measure == "lossless" for budget in budgets):
             return {}
         each = len(sensitivity.CANDIDATES) * len(sensitivity.STEPS_STD)
+        rows = len(sensitivity.CANDIDATES) + 1
         done, total = 0, each * len(self._maps)
         curves = {}
         for k, m in enumerate(self._maps):
-            rows = len(sensitivity.CANDIDATES)
             known = checkpoint.load(k, ("kl", "bits"), rows)
             if known is None:
                 place = [done]
@@ -265,10 +264,7 @@ class _Work:
                 checkpoint.save(k, known)
             done += each
             self._progress(f"quantising {m.name} alone", done, total)
-            curves[m.name] = [
-                sensitivity.curve(candidate, known["kl"][c], known["bits"][c])
-                for c, candidate in enumerate(sensitivity.CANDIDATES)
-            ]
+            curves[m.name] = sensitivity.curves_of_map(known["kl"], known["bits"])
         return curves
 
     def uniform(self, price: float) -> dict[str, tuple[Candidate, float]]:
@@ -326,10 +322,11 @@ class _Work:
 
     def lossless(self) -> _Point:
         """All maps as they are: step of 1 LSB, no transform."""
-        chosen = {}
-        for m in self._maps:
-            frame = sensitivity.frame_of(m, self._calibration, Transform.BYPASS, RANS_STEP_MIN)
-            chosen[m.name] = Quantising(frame, Candidate(Transform.BYPASS).diffusion, self._threads)
+        way = sensitivity.LOSSLESS
+        chosen = {
+            m.name: sensitivity.quantising(m, self._calibration, way, 0.0, self._threads)
+            for m in self._maps
+        }
         point = self._point(chosen, {})
         if (point.logits != self.plain).any():
             raise FmzipError(
@@ -348,13 +345,10 @@ class _Work:
 
     def _compressed(self, chosen: Mapping[str, tuple[Candidate, float]]) -> _Point:
         def codecs() -> dict[str, Quantising]:
-            found = {}
-            for m in self._maps:
-                candidate, step_std = chosen[m.name]
-                step = sensitivity.step_units(step_std, self._calibration, m.name)
-                frame = sensitivity.frame_of(m, self._calibration, candidate.transform, step)
-                found[m.name] = Quantising(frame, candidate.diffusion, self._threads)
-            return found
+            return {
+                m.name: sensitivity.quantising(m, self._calibration, *chosen[m.name], self._threads)
+                for m in self._maps
+            }
 
         corrections: dict[str, Correction] = {}
         for _ in range(_PASSES):

@@ -27,10 +27,16 @@ from fmzip_models.rans_loop import Quantising
 
 @dataclass(frozen=True)
 class Candidate:
-    """A way to quantise a map; the step is chosen apart."""
+    """A way to quantise a map; the step is chosen apart.
+
+    Parameters
+    ----------
+    lossless : the map stays as it is, with steps of 1 LSB
+    """
 
     transform: Transform
     diffusion: Diffusion = field(default_factory=Diffusion)
+    lossless: bool = False
 
 
 # Measured on ResNet-18 (see docs/decisions/0012): more ways, or finer weights, gain below 1 %.
@@ -40,6 +46,9 @@ CANDIDATES = (
     Candidate(Transform.BYPASS, Diffusion(102, 12, 12, 9)),
     Candidate(Transform.WHT4),
 )
+# Steps of a little more than 1 LSB move many integers, all in the same direction; 1 LSB moves none.
+# Curves over the step do not show that, so it is a choice of its own.
+LOSSLESS = Candidate(Transform.BYPASS, lossless=True)
 STEPS_STD = (0.14, 0.28, 0.56, 1.1)  # at which each is measured, in standard deviations
 _FINE_STD = np.exp(np.arange(np.log(0.1), np.log(1.2), np.log(1.05)))  # that may be chosen
 
@@ -125,7 +134,7 @@ def measure_map(
     plain: np.ndarray, threads: Executor | None,
     each: Callable[[], None] = lambda: None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Divergence and bits of all candidates of one map: float64 [candidates, steps] each.
+    """Divergence and bits of one map's candidates: float64 [candidates + 1, steps] each.
 
     Parameters
     ----------
@@ -135,11 +144,31 @@ def measure_map(
     """
 
     def make(candidate: Candidate, step_std: float) -> Quantising:
-        step = step_units(step_std, calibration, m.name)
-        frame = frame_of(m, calibration, candidate.transform, step)
-        return Quantising(frame, candidate.diffusion, threads)
+        return quantising(m, calibration, candidate, step_std, threads)
 
-    return measure_ways(m, loop, batches, plain, make, CANDIDATES, STEPS_STD, each)
+    ways = measure_ways(m, loop, batches, plain, make, CANDIDATES, STEPS_STD, each)
+    exact = measure_ways(m, loop, batches, plain, make, (LOSSLESS,), (0.0,))
+    kl, bits = (
+        np.concatenate((found, np.repeat(once, len(STEPS_STD), 1)))
+        for found, once in zip(ways, exact, strict=True)
+    )
+    return kl, bits
+
+
+def quantising(
+    m: Map, calibration: Calibration, candidate: Candidate, step_std: float,
+    threads: Executor | None,
+) -> Quantising:  # fmt: skip
+    """A candidate at a step in standard deviations, in the loop."""
+    step = step_units(step_std, calibration, m.name) if not candidate.lossless else RANS_STEP_MIN
+    frame = frame_of(m, calibration, candidate.transform, step)
+    return Quantising(frame, candidate.diffusion, threads)
+
+
+def curves_of_map(kl: np.ndarray, bits: np.ndarray) -> list[Curve[Candidate]]:
+    """Curves of what ``measure_map`` found."""
+    found = [curve(candidate, kl[k], bits[k]) for k, candidate in enumerate(CANDIDATES)]
+    return [*found, Curve(LOSSLESS, np.zeros(1), kl[-1, :1], bits[-1, :1])]
 
 
 def measure_ways(
@@ -206,7 +235,7 @@ def finer(
     found = {}
     for name, (candidate, step_std) in chosen.items():
         of = curve_of(curves[name], candidate)
-        if step_std == of.step_std[0]:
+        if step_std == of.step_std[0] > 0:
             # Where another nat costs as many bits as it is worth.
             square = values[name] / (2 * np.log(2) * price * of.kl[0])
             step_std *= float(np.sqrt(min(1.0, square)))
