@@ -82,7 +82,7 @@ ifdef FMZIP_DATA
 	$(FMZIP) measure $(REAL) --codec $(SOME) --steps 0.05,0.1,0.15,0.25,0.35,0.5 --json docs/results/measure-resnet18.json
 	mkdir -p build/codecs && $(FMZIP) allocate $(REAL) --budget $(BUDGETS) -o build/codecs/resnet18.toml
 	$(FMZIP) measure $(REAL) --codec $$(ls build/codecs/resnet18-*.toml | paste -sd,),zstd,entropy --json docs/results/measure-resnet18-fmz.json
-	$(FMZIP) hil $(REAL) --limit 10 --codec build/codecs/resnet18-kl0.05.toml --json docs/results/hil-resnet18-fmz.json
+	$(FMZIP) hil $(REAL) --limit 10 --codec build/codecs/resnet18-bits1.6.toml --json docs/results/hil-resnet18-fmz.json
 	$(FMZIP) measure $(REAL) --codec pcavlc,pcavlc-2x2,entropy --steps 0.077,0.107,0.18 --json docs/results/measure-resnet18-projections.json
 	$(FMZIP) hil $(REAL) --limit 1 --codec pcavlc --step 0.107 --json docs/results/hil-resnet18-pcavlc.json
 	for half in "0 2.668 2.66" "1 2.742 2.735"; do set -- $$half && \
