@@ -12,13 +12,13 @@ def allocation() -> str:
     for path in sorted(RESULTS.glob("allocation-*.json")):
         found = load_result(path.name)
         points = [
-            (name, row["bits_per_value"], row["kl"])
+            (name, row["bits_per_value"], row["kl"], row["expected_drop"])
             for name, row in found["codecs"].items()
             if row["kind"] == "codec"
         ]
-        flat = sorted((kl, bits) for name, bits, kl in points if name.startswith("uniform"))
+        flat = sorted((kl, bits) for name, bits, kl, _ in points if name.startswith("uniform"))
         log_kl = np.log([kl for kl, _ in flat])
-        for name, bits, kl in points:
+        for name, bits, kl, drop in points:
             if name.startswith("uniform"):
                 continue
             # Between the two nearest points: bits go about with the logarithm of the divergence.
@@ -26,13 +26,13 @@ def allocation() -> str:
             other = float(np.interp(np.log(kl), log_kl, [b for _, b in flat]))
             rows.append((
                 found["manifest"]["network"], found["baseline"]["pictures"], f"`{name}`",
-                f"{kl:.4f}", f"{bits:.3f}",
+                f"{drop:.2f}", f"{kl:.4f}", f"{bits:.3f}",
                 f"{other:.3f}" if inside else "not measured",
                 f"{1 - bits / other:.1%}" if inside else "",
             ))  # fmt: skip
     header = (
-        "network", "pictures", "allocated for", "KL, nats", "bits per value",
-        "one step factor, at that KL", "allocation saves",
+        "network", "pictures", "allocated for", "expected drop, points", "KL, nats",
+        "bits per value", "one step factor, at that KL", "allocation saves",
     )  # fmt: skip
     return table(header, rows)
 
