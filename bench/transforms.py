@@ -283,8 +283,9 @@ def curves_of(
         seen.append(values.cpu().numpy())
         return values, torch.zeros(len(values))
 
-    for batch in batches:
-        loop.one_map(m, batch)(hold)
+    runs = [loop.one_map(m, batch) for batch in batches]
+    for run in runs:
+        run(hold)
     ordered = order(np.concatenate(seen))
     same = np.arange(m.shape[0])
     steps = channel_steps(weight)
@@ -294,9 +295,7 @@ def curves_of(
         frame = sensitivity.frame_of(m, calibration, way.transform, step)
         return Trial(way, frame, ordered if way.ordered else same, steps)
 
-    kl, bits = sensitivity.measure_ways(
-        m, loop, batches, plain, make, ways, sensitivity.STEPS_STD, each
-    )
+    kl, bits = sensitivity.measure_ways(runs, plain, make, ways, sensitivity.STEPS_STD, each)
     return [sensitivity.curve(way, kl[k], bits[k]) for k, way in enumerate(ways)]
 
 

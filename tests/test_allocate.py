@@ -83,7 +83,7 @@ def test_what_a_board_gets_is_what_the_compressed_network_stores(
     _, evaluation = pictures.split(8)
     codings = {name: (la.frame(), la.coding) for name, la in codecs[0].layers.items()}
     size = 0
-    for maps in stored_maps(network, pictures, evaluation, codecs[0], codings):
+    for maps in stored_maps(network, pictures, evaluation, codecs[0]):
         assert [m.name for m in maps] == list(codings)
         size += sum(len(encode(m.values, *codings[m.name])) for m in maps)
     # Sums in another order, for one picture at a time, may change a value here and there.

@@ -1,17 +1,16 @@
 """The maps that a network stores with the codec of a file at each of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 
 from fmzip.codecfile import CodecFile
-from fmzip.codings import AnyCoding
-from fmzip.experiments.evaluate import codec_loop, scales_of
-from fmzip.format import FrameConfig
+from fmzip.experiments.evaluate import file_codec, scales_of
+from fmzip.format import TILE_SLOTS_MAX
 from fmzip_models import recalibrate
 from fmzip_models.capture import StoredMap
-from fmzip_models.in_loop import InLoop, Uncoded
+from fmzip_models.in_loop import InLoop
 from fmzip_models.maps import Map
 from fmzip_models.pictures import Pictures
 from fmzip_models.zoo import Network
@@ -19,7 +18,7 @@ from fmzip_models.zoo import Network
 
 def stored_maps(
     network: Network, pictures: Pictures, indices: np.ndarray, codec: CodecFile,
-    codings: Mapping[str, tuple[FrameConfig, AnyCoding]],
+    slots_max: int = TILE_SLOTS_MAX,
 ) -> Iterator[list[StoredMap]]:  # fmt: skip
     """What the codecs get, one list per picture, in the order of storing.
 
@@ -29,14 +28,12 @@ def stored_maps(
     ----------
     indices : of the pictures, in this order
     codec : of the network
-    codings : of its coded maps, by their names
+    slots_max : see ``LayerCodec.frame``
     """
     scales = scales_of(codec)
     loop = InLoop(network, scales, before_relu=codec.projects)
     codecs = {
-        m.name: codec_loop(*codings[m.name], torch.device("cpu"), None)
-        if m.name in codings
-        else Uncoded(m.values)
+        m.name: file_codec(codec, m, torch.device("cpu"), None, slots_max)
         for m in network.graph.maps
     }
     found: list[StoredMap] = []

@@ -22,7 +22,7 @@ from fmzip.codings import AnyCoding
 from fmzip.errors import FmzipError, MismatchError
 from fmzip.experiments.checkpoint import Arrays
 from fmzip.experiments.entries import Entry
-from fmzip.format import DEFAULT_BURST_BYTES, FrameConfig, round_up
+from fmzip.format import DEFAULT_BURST_BYTES, TILE_SLOTS_MAX, FrameConfig, round_up
 from fmzip.gf2 import PlaneCoding
 from fmzip.projection import ProjectionCoding
 from fmzip_models import recalibrate
@@ -154,11 +154,7 @@ class Evaluator:
 
     def _codec(self, entry: Entry, m: Map) -> InLoopCodec:
         if entry.name in self._task.files:
-            file = self._task.files[entry.name]
-            if m.name in file.plain:
-                return Uncoded(round_up(m.values, DEFAULT_BURST_BYTES))
-            layer = file.layers[m.name]
-            return codec_loop(layer.frame(), layer.coding, self._device, self._threads)
+            return file_codec(self._task.files[entry.name], m, self._device, self._threads)
         if entry.name in self._task.projections:
             config = self._task.configs[entry.name][m.name]
             coding = self._task.projections[entry.name][m.name]
@@ -253,6 +249,22 @@ class Evaluator:
             columns.append(list(each(one, values)))
         self._seen.add(entry.name)
         return np.array(columns, np.float64 if entry.bound else np.int64).T
+
+
+def file_codec(
+    codec: CodecFile, m: Map, device: torch.device, threads: Executor | None,
+    slots_max: int = TILE_SLOTS_MAX,
+) -> InLoopCodec:  # fmt: skip
+    """What a codec file has for a map, in the loop.
+
+    Parameters
+    ----------
+    slots_max : see ``LayerCodec.frame``
+    """
+    if m.name in codec.plain:
+        return Uncoded(round_up(m.values, DEFAULT_BURST_BYTES))
+    layer = codec.layers[m.name]
+    return codec_loop(layer.frame(slots_max=slots_max), layer.coding, device, threads)
 
 
 def codec_loop(

@@ -267,17 +267,17 @@ def _maps(
         codec = codecfile.load(path)
         check_file(path, codec, network, network_digest(network))
         most = device.max_slots if device.rans else TILE_SLOTS_MAX  # else it is refused later
-        of_file = {
+        found: Codings = {
             name: (layer.frame(slots_max=most), layer.coding)
             for name, layer in codec.layers.items()
         }
-        return dict(of_file), stored_maps(network, pictures, evaluation, codec, of_file)
+        return found, stored_maps(network, pictures, evaluation, codec, most)
     if config.codec in PROJECTION_CODECS:
         (entry,) = entries((config.codec,), (config.step_std,))
         made = project(network, pictures, calibration, "max", (entry,))
         frames, codings = made.configs[entry.name], made.codings[entry.name]
         scales, early = made.scales, True
-        found: Codings = {name: (f, codings[name]) for name, f in frames.items()}
+        found = {name: (f, codings[name]) for name, f in frames.items()}
     else:
         calibrated = calibrate(network, pictures, calibration)
         of_maps = network.graph.maps

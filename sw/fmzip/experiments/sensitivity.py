@@ -20,7 +20,7 @@ from fmzip.format import (
 )
 from fmzip.tables import Diffusion
 from fmzip_models.capture import Calibration
-from fmzip_models.in_loop import InLoop
+from fmzip_models.in_loop import InLoop, InLoopCodec
 from fmzip_models.maps import Map
 from fmzip_models.rans_loop import Quantising
 
@@ -146,8 +146,9 @@ def measure_map(
     def make(candidate: Candidate, step_std: float) -> Quantising:
         return quantising(m, calibration, candidate, step_std, threads)
 
-    ways = measure_ways(m, loop, batches, plain, make, CANDIDATES, STEPS_STD, each)
-    exact = measure_ways(m, loop, batches, plain, make, (LOSSLESS,), (0.0,))
+    runs = [loop.one_map(m, batch) for batch in batches]
+    ways = measure_ways(runs, plain, make, CANDIDATES, STEPS_STD, each)
+    exact = measure_ways(runs, plain, make, (LOSSLESS,), (0.0,))
     kl, bits = (
         np.concatenate((found, np.repeat(once, len(STEPS_STD), 1)))
         for found, once in zip(ways, exact, strict=True)
@@ -172,17 +173,18 @@ def curves_of_map(kl: np.ndarray, bits: np.ndarray) -> list[Curve[Candidate]]:
 
 
 def measure_ways(
-    m: Map, loop: InLoop, batches: list[torch.Tensor], plain: np.ndarray,
+    runs: Sequence[Callable[[InLoopCodec], torch.Tensor]], plain: np.ndarray,
     make: Callable[[C, float], Trial], candidates: Sequence[C], steps: Sequence[float],
     each: Callable[[], None] = lambda: None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Divergence and bits of one map's candidates, see ``measure_map``.
+    """Divergence and bits of one map's candidates: float64 [candidates, steps] each.
 
     Parameters
     ----------
+    runs : of each batch of pictures, see ``InLoop.one_map``
+    plain, each : see ``measure_map``
     make : a way to quantise the map, of a candidate and a step in standard deviations
     """
-    runs = [loop.one_map(m, batch) for batch in batches]
     kl = np.empty((len(candidates), len(steps)))
     bits = np.empty_like(kl)
     for k, candidate in enumerate(candidates):

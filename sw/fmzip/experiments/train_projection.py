@@ -274,9 +274,8 @@ class _Work:
                     return Fit(m, self._scales[m.name], cut.shape, linear)
 
                 with torch.no_grad():
-                    kl, bits = sensitivity.measure_ways(
-                        m, self._loop, batches, plain, make, of, STEPS_STD
-                    )
+                    runs = [self._loop.one_map(m, batch) for batch in batches]
+                    kl, bits = sensitivity.measure_ways(runs, plain, make, of, STEPS_STD)
                 known = {"kl": kl, "bits": bits}
                 checkpoint.save(k, known)
             done += len(of) * len(STEPS_STD)
